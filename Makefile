@@ -25,13 +25,12 @@ help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1: \2/p' $(MAKEFILE_LIST)
 
-ifeq ($(CI),true)
 demo: $(INSTALLED) $(BUNDLE) ## open the quickstart in JupyterLab (with CI=true: execute it and exit)
-	$(BIN)/jupyter execute --timeout=300 notebooks/quickstart.ipynb
-else
-demo: $(INSTALLED) $(BUNDLE) ## open the quickstart in JupyterLab (with CI=true: execute it and exit)
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/quickstart.ipynb
-endif
+	if [ "$${CI:-}" = true ]; then \
+		$(BIN)/jupyter execute --timeout=300 notebooks/quickstart.ipynb; \
+	else \
+		$(BIN)/jupyter lab $(AS_ROOT) notebooks/quickstart.ipynb; \
+	fi
 
 test: lint types test-front-end test-python ## lint, types, front-end, Python and browser tests
 
