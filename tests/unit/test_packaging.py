@@ -29,13 +29,14 @@ def source_files() -> list[str]:
 
 @pytest.fixture(scope="module")
 def clean_tree(tmp_path_factory) -> Path:
-    """Only source: no bundle in it, and the installed Node modules lent by a link."""
+    """Only source, no bundle; Node's modules come along, so that npm downloads nothing."""
     tree = tmp_path_factory.mktemp("clean")
     for name in source_files():
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name)
     assert not (tree / STATIC).exists()
+    shutil.copytree(ROOT / "js/node_modules", tree / "js/node_modules", symlinks=True)
     return tree
 
 

@@ -1,0 +1,105 @@
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from lab import Lab, serve
+from notebook import Notebook, write_notebook
+from watcher import Watcher
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Nothing but this machine can be reached; what tries is recorded and fails the test.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+)
+SIZE = {"width": 1000, "height": 900}
+
+
+def chromium() -> str | None:
+    """The browser of the machine; None leaves it to Playwright's own."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    with serve(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    """Fails the test on errors in the page and on requests that leave the machine."""
+    watcher = Watcher()
+    yield watcher
+    assert not watcher.complaints, "\n".join(watcher.complaints)
+
+
+@pytest.fixture
+def context(browser, watcher) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=SIZE)
+    watcher.watch(context)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def new_page(context) -> Callable[[], Page]:
+    return context.new_page
+
+
+@pytest.fixture
+def notebook(lab, new_page, request) -> Iterator[Callable[..., Notebook]]:
+    """Make a notebook from cell sources, or take an existing one, and open it in a new tab."""
+    tabs: list[Notebook] = []
+    numbers = itertools.count()
+    name = request.node.name.split("[")[0][5:50]
+
+    def open_notebook(cells: list[str] | Path, *, kernel: bool = True) -> Notebook:
+        path = cells
+        if isinstance(cells, list):
+            path = lab.root / f"{name}-{next(numbers)}.ipynb"
+            write_notebook(path, cells)
+        tab = Notebook(new_page(), lab, path)
+        tabs.append(tab)
+        return tab.open(kernel=kernel)
+
+    yield open_notebook
+    for tab in tabs:
+        tab.close()
+    lab.stop_kernels()
+
+
+@pytest.fixture
+def shots(tmp_path_factory) -> Path:
+    """Where screenshots go: the folder that LRF_SHOTS names, or a temporary one."""
+    named = os.environ.get("LRF_SHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("shots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Show what axe could not decide by itself."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "axe incomplete":
+                terminalreporter.write_line(f"axe-core, for a person to decide: {value}")

@@ -1,0 +1,125 @@
+"""A real JupyterLab in a process of its own, away from the user's settings and files."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    },
+    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
+    # JupyterLab saves no widget state unless the user turns that on.
+    "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
+}
+
+OPTIONS = {
+    "IdentityProvider.token": "",
+    "PasswordIdentityProvider.hashed_password": "",
+    "ServerApp.disable_check_xsrf": True,
+    "ServerApp.open_browser": False,
+    "ServerApp.ip": "127.0.0.1",
+    "ServerApp.port_retries": 0,
+    "ServerApp.allow_root": True,
+    "LabApp.extension_manager": "readonly",
+    "LabApp.expose_app_in_browser": True,
+}
+
+
+class Lab:
+    """The running server: its address, its folder, and its REST interface."""
+
+    def __init__(self, home: Path, port: int):
+        self.home = home
+        self.root = home / "notebooks"
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def api(self, path: str, method: str = "GET"):
+        request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.api("status"))
+        except OSError:
+            return False
+
+    def stop_kernels(self) -> None:
+        for session in self.api("sessions"):
+            self.api(f"sessions/{session['id']}", "DELETE")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def environment(home: Path) -> dict[str, str]:
+    for name, settings in SETTINGS.items():
+        path = home / "settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(settings), encoding="utf-8")
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "JUPYTER_PLATFORM_DIRS": "0",
+        "OMP_NUM_THREADS": "2",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+
+
+@contextmanager
+def serve(home: Path):
+    """Start the server, wait until it answers, and stop it with all its kernels."""
+    lab = Lab(home, free_port())
+    lab.root.mkdir(parents=True)
+    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    place = [f"--ServerApp.port={lab.port}", f"--ServerApp.root_dir={lab.root}"]
+    log = home / "server.log"
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options, *place],
+            env=environment(home),
+            cwd=home,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = monotonic() + 60
+            while not lab.answers():
+                if server.poll() is not None or monotonic() > deadline:
+                    message = f"JupyterLab did not start:\n{log.read_text()}"
+                    raise RuntimeError(message)
+                # Not a wait for time: it returns early when the server gives up.
+                _wait(server, 0.1)
+            yield lab
+            lab.stop_kernels()
+        finally:
+            server.terminate()
+            _wait(server, 10)
+            if server.poll() is None:
+                server.kill()
+
+
+def _wait(process: subprocess.Popen, seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return

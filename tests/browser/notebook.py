@@ -1,0 +1,159 @@
+"""A notebook in a browser tab: open it, run its cells, find the widget, ask the kernel."""
+
+import json
+from pathlib import Path
+from time import monotonic
+
+import nbformat
+from playwright.sync_api import Locator, Page
+
+from kernel_view import KernelView
+from lab import Lab
+
+PANEL = "window.jupyterapp.shell.currentWidget"
+FRAME = "new Promise(resolve => requestAnimationFrame(() => resolve(true)))"
+
+
+def write_notebook(path: Path, cells: list[str]) -> None:
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        metadata={
+            "kernelspec": {
+                "name": "python3",
+                "display_name": "Python 3 (ipykernel)",
+                "language": "python",
+            }
+        },
+    )
+    nbformat.write(notebook, path)
+
+
+class Notebook:
+    """One tab that shows one notebook."""
+
+    def __init__(self, page: Page, lab: Lab, path: Path):
+        self.page = page
+        self.lab = lab
+        self.path = path
+        self._kernel: KernelView | None = None
+
+    def open(self, *, kernel: bool = True) -> "Notebook":
+        """Open the notebook; with a kernel, until that is idle."""
+        # A workspace of its own for each tab, so that no tab restores another's layout.
+        workspace = f"tab-{id(self)}"
+        name = self.path.relative_to(self.lab.root)
+        self.page.goto(f"{self.lab.url}/lab/workspaces/{workspace}/tree/{name}")
+        return self.ready(kernel=kernel)
+
+    def reload(self) -> "Notebook":
+        self.page.reload()
+        return self.ready()
+
+    def ready(self, *, kernel: bool = True) -> "Notebook":
+        self.page.wait_for_function(
+            f"""path => window.jupyterapp
+                && {PANEL}?.context?.path === path
+                && {PANEL}.context.isReady
+                && {PANEL}.content.widgets.length > 0""",
+            arg=str(self.path.relative_to(self.lab.root)),
+            timeout=60_000,
+        )
+        if kernel:
+            self.page.wait_for_function(
+                f"{PANEL}.sessionContext.session?.kernel?.status === 'idle'"
+                f" || {PANEL}.sessionContext.session?.kernel?.status === 'busy'",
+                timeout=60_000,
+            )
+        self.page.evaluate(
+            "window.jupyterapp.shell.leftCollapsed || window.jupyterapp.shell.collapseLeft()"
+        )
+        return self
+
+    # Cells
+
+    def run(self, index: int, *, wait: bool = True) -> None:
+        """Run a cell; with wait, until the kernel has answered."""
+        self.page.evaluate(
+            f"""index => {{
+                const panel = {PANEL};
+                panel.content.activeCellIndex = index;
+                window.finished = window.finished || {{}};
+                window.finished[index] = false;
+                window.jupyterapp.commands.execute('notebook:run-cell')
+                    .then(() => {{ window.finished[index] = true; }});
+            }}""",
+            index,
+        )
+        if wait:
+            self.wait_cell(index)
+
+    def wait_cell(self, index: int, seconds: float = 60) -> None:
+        self.page.wait_for_function(
+            "index => window.finished[index]", arg=index, timeout=seconds * 1000
+        )
+        error = self.page.evaluate(
+            f"""index => {PANEL}.content.widgets[index].model.toJSON().outputs
+                .filter(output => output.output_type === 'error')
+                .map(output => `${{output.ename}}: ${{output.evalue}}`).join()""",
+            index,
+        )
+        assert not error, f"cell {index} failed: {error}"
+
+    def is_finished(self, index: int) -> bool:
+        return self.page.evaluate("index => window.finished[index]", index)
+
+    def edit(self, index: int, source: str) -> None:
+        self.page.evaluate(
+            f"""([index, source]) =>
+                {PANEL}.content.widgets[index].model.sharedModel.setSource(source)""",
+            [index, source],
+        )
+
+    def outputs(self, index: int) -> list[dict]:
+        return self.page.evaluate(
+            f"index => {PANEL}.content.widgets[index].model.toJSON().outputs", index
+        )
+
+    def command(self, name: str, **arguments) -> None:
+        self.page.evaluate(
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments],
+        )
+
+    def save(self) -> dict:
+        """Save as the user does, and return what is on disk."""
+        self.command("docmanager:save")
+        return json.loads(self.path.read_text(encoding="utf-8"))
+
+    # The kernel
+
+    def evaluate(self, expression: str):
+        if self._kernel is None:
+            kernel = self.page.evaluate(f"{PANEL}.sessionContext.session.kernel.id")
+            address = f"ws://127.0.0.1:{self.lab.port}/api/kernels/{kernel}/channels"
+            self._kernel = KernelView(address)
+        return self._kernel.evaluate(expression)
+
+    def until(self, expression: str, seconds: float = 30) -> None:
+        """Wait until an expression is true in the kernel."""
+        deadline = monotonic() + seconds
+        while not self.evaluate(f"bool({expression})"):
+            assert monotonic() < deadline, f"not within {seconds} s: {expression}"
+            self.page.evaluate(FRAME)
+
+    # The widget
+
+    @property
+    def root(self) -> Locator:
+        return self.page.locator(".lrf-root").first
+
+    @property
+    def slider(self) -> Locator:
+        return self.root.get_by_role("slider", name="Learning rate")
+
+    def button(self, name: str) -> Locator:
+        return self.root.get_by_role("button", name=name, exact=True)
+
+    def close(self) -> None:
+        if self._kernel is not None:
+            self._kernel.close()

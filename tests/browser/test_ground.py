@@ -1,0 +1,10 @@
+def test_a_notebook_opens_runs_its_cells_and_answers(notebook):
+    tab = notebook(["x = 6", "import time\nbusy = True\ntime.sleep(1)\nbusy = False", "print(x)"])
+    tab.run(0)
+    assert tab.evaluate("x * 7") == 42
+    tab.run(1, wait=False)
+    tab.until("busy")
+    assert not tab.is_finished(1)
+    tab.wait_cell(1)
+    tab.run(2)
+    assert tab.outputs(2)[0]["text"] == "6\n"

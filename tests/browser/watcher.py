@@ -1,0 +1,36 @@
+"""What a page must not do: fail, complain, or talk to anyone but this machine."""
+
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebSocket
+
+LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
+
+
+class Watcher:
+    def __init__(self):
+        self.complaints: list[str] = []
+
+    def watch(self, context: BrowserContext) -> None:
+        context.on("console", self._console)
+        context.on("request", self._request)
+        context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))
+        context.on("page", self._page)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            place = message.location.get("url", "")
+            self.complaints.append(f"console: {message.text} ({place})")
+
+    def _request(self, request: Request) -> None:
+        self._host(request.url)
+
+    def _page(self, page: Page) -> None:
+        page.on("websocket", self._websocket)
+
+    def _websocket(self, socket: WebSocket) -> None:
+        self._host(socket.url)
+
+    def _host(self, url: str) -> None:
+        if urlsplit(url).hostname not in {*LOCAL, None}:
+            self.complaints.append(f"left the machine: {url}")
