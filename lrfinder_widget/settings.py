@@ -1,0 +1,230 @@
+"""The settings of a sweep, validated once, and the learning rates that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from lrfinder_widget.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import torch
+    from numpy.typing import NDArray
+
+    Rule = str | Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+
+STEP_MODES = ("exp", "linear")
+MAX_SEED = 2**32 - 1  # NumPy's global generator takes no larger one
+CUSTOM_RULE = "custom:"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSettings:
+    """Settings of one learning-rate sweep, checked when it is made.
+
+    Parameters
+    ----------
+    start_lr, end_lr
+        First and last learning rate; both are used exactly.
+    num_iter
+        How many points the sweep has, one optimizer step each.
+    step_mode
+        ``"exp"`` spaces the learning rates evenly on a log axis, ``"linear"`` on a linear one.
+    beta
+        ``None`` smooths the curve without lag. A number such as 0.98 shows the classic debiased
+        exponential moving average instead.
+    diverge_threshold
+        The sweep stops once the loss, averaged over a few points, exceeds this multiple of the
+        best one so far. ``None`` switches that off.
+    skip_start, skip_end
+        How many points the rules leave out at either end.
+    device
+        Where batches are moved; ``None`` means the model's own device.
+    seed
+        Seeds every random generator for the sweep; they are put back afterwards.
+    rule
+        The name of the rule that makes the suggestion, or ``rule(lrs, smoothed_losses) -> lr``.
+    """
+
+    start_lr: float = 1e-7
+    end_lr: float = 10.0
+    num_iter: int = 100
+    step_mode: Literal["exp", "linear"] = "exp"
+    beta: float | None = None
+    diverge_threshold: float | None = 4.0
+    skip_start: int = 0
+    skip_end: int = 0
+    device: str | torch.device | None = None
+    seed: int | None = None
+    rule: Rule = "auto"
+
+    def __post_init__(self) -> None:
+        checked = {
+            "start_lr": _positive("start_lr", self.start_lr),
+            "end_lr": _positive("end_lr", self.end_lr),
+            "num_iter": _integer("num_iter", self.num_iter, at_least=2),
+            "beta": None if self.beta is None else _beta(self.beta),
+            "diverge_threshold": (
+                None if self.diverge_threshold is None else _threshold(self.diverge_threshold)
+            ),
+            "skip_start": _integer("skip_start", self.skip_start, at_least=0),
+            "skip_end": _integer("skip_end", self.skip_end, at_least=0),
+            "seed": None if self.seed is None else _seed(self.seed),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        self._check_range()
+        self._check_choices()
+
+    def _check_range(self) -> None:
+        if self.start_lr >= self.end_lr:
+            raise SettingsError(
+                "end_lr must be greater than start_lr "
+                f"(got start_lr={self.start_lr:g}, end_lr={self.end_lr:g})"
+            )
+        if math.isinf(self.end_lr / self.start_lr):
+            raise SettingsError(
+                "start_lr is too small beside end_lr: their ratio is beyond a float "
+                f"(got start_lr={self.start_lr:g}, end_lr={self.end_lr:g})"
+            )
+        if self.skip_start + self.skip_end >= self.num_iter:
+            raise SettingsError(
+                "skip_start and skip_end must leave some of the num_iter points (got "
+                f"skip_start={self.skip_start}, skip_end={self.skip_end}, "
+                f"num_iter={self.num_iter})"
+            )
+
+    def _check_choices(self) -> None:
+        if self.step_mode not in STEP_MODES:
+            raise SettingsError(
+                f"step_mode must be 'exp' or 'linear' (got {self.step_mode!r})"
+                f"{_nearest(self.step_mode, STEP_MODES)}"
+            )
+        if not isinstance(self.rule, str) and not callable(self.rule):
+            raise SettingsError(
+                "rule must be a rule's name or a function rule(lrs, smoothed_losses) -> lr "
+                f"(got {self.rule!r})"
+            )
+
+    @classmethod
+    def from_keywords(cls, **keywords: Any) -> Self:
+        """Make settings from keywords; an unknown name is answered with the nearest known one."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in keywords:
+            if name not in names:
+                raise SettingsError(
+                    f"unknown setting {name!r}{_nearest(name, names)}; "
+                    f"the settings are {', '.join(names)}"
+                )
+        return cls(**keywords)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some settings changed, checked anew."""
+        return self.from_keywords(**{**self._fields(), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as JSON can hold them; a function as rule is named, not stored."""
+        fields = self._fields()
+        if not isinstance(self.rule, str):
+            fields["rule"] = CUSTOM_RULE + getattr(self.rule, "__name__", type(self.rule).__name__)
+        if self.device is not None:
+            fields["device"] = str(self.device)
+        return fields
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make settings from what ``to_dict`` returned."""
+        return cls.from_keywords(**data)
+
+    def _fields(self) -> dict[str, Any]:
+        # dataclasses.asdict would deep-copy a callable rule's captured model.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def learning_rates(settings: SweepSettings) -> NDArray[np.float64]:
+    """Return the learning rate of each point, both ends exact.
+
+    Point ``i`` of ``n`` is ``start_lr * (end_lr / start_lr) ** (i / (n - 1))``, or the linear
+    counterpart with ``step_mode="linear"``.
+    """
+    start, end, last = settings.start_lr, settings.end_lr, settings.num_iter - 1
+    # Python's power is the same on every machine and NumPy build; NumPy's vector loops are not.
+    if settings.step_mode == "exp":
+        rates = [start * (end / start) ** (i / last) for i in range(last)]
+    else:
+        rates = [start + (end - start) * (i / last) for i in range(last)]
+    return np.array([*rates, end], dtype=np.float64)
+
+
+def _number(name: str, value: object) -> float:
+    # bool is a number to Python, but True as a learning rate is a slip.
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
+        raise SettingsError(
+            f"{name} must be a number (got {value!r}, of type {type(value).__name__})"
+        )
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise SettingsError(f"{name} must be finite (got {value!r})")
+    return number
+
+
+def _positive(name: str, value: object) -> float:
+    number = _number(name, value)
+    if number <= 0:
+        raise SettingsError(f"{name} must be positive (got {number:g})")
+    return number
+
+
+def _integer(name: str, value: object, *, at_least: int) -> int:
+    number = _number(name, value)
+    if not number.is_integer():
+        raise SettingsError(f"{name} must be a whole number (got {value!r})")
+    whole = int(value) if isinstance(value, Integral) else int(number)
+    if whole < at_least:
+        raise SettingsError(f"{name} must be at least {at_least} (got {whole})")
+    return whole
+
+
+def _beta(value: object) -> float:
+    number = _number("beta", value)
+    if not 0 <= number < 1:
+        raise SettingsError(
+            "beta must lie in [0, 1): 0 is no smoothing, 0.98 a strong one, None the lag-free "
+            f"one (got {number:g})"
+        )
+    return number
+
+
+def _threshold(value: object) -> float:
+    number = _number("diverge_threshold", value)
+    if number <= 1:
+        raise SettingsError(
+            "diverge_threshold must be greater than 1, since it is a multiple of the best loss; "
+            f"pass None to switch it off (got {number:g})"
+        )
+    return number
+
+
+def _seed(value: object) -> int:
+    number = _integer("seed", value, at_least=0)
+    if number > MAX_SEED:
+        raise SettingsError(f"seed must be at most 2**32 - 1 (got {number})")
+    return number
+
+
+def _nearest(name: object, names: tuple[str, ...] | list[str]) -> str:
+    near = difflib.get_close_matches(str(name).lower(), names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

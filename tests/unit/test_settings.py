@@ -1,0 +1,149 @@
+"""Settings are checked once, in words that help, and the schedule hits both ends."""
+
+import json
+import math
+import pickle
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrfinder_widget.errors import LRFinderError, SettingsError
+from lrfinder_widget.settings import SweepSettings, learning_rates
+
+
+def test_the_defaults_are_those_users_know():
+    settings = SweepSettings()
+    assert (settings.start_lr, settings.end_lr, settings.num_iter) == (1e-7, 10.0, 100)
+    assert (settings.step_mode, settings.beta, settings.rule) == ("exp", None, "auto")
+    assert settings.diverge_threshold == 4.0
+    assert (settings.skip_start, settings.skip_end) == (0, 0)
+    assert settings.device is None
+    assert settings.seed is None
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"start_lr": 0}, r"start_lr must be positive \(got 0\)"),
+        ({"start_lr": -1e-3}, r"start_lr must be positive \(got -0.001\)"),
+        ({"end_lr": math.nan}, r"end_lr must be finite \(got nan\)"),
+        ({"end_lr": math.inf}, r"end_lr must be finite \(got inf\)"),
+        ({"end_lr": 10**400}, "end_lr must be finite"),
+        ({"start_lr": "1e-3"}, r"start_lr must be a number \(got '1e-3', of type str\)"),
+        ({"start_lr": True}, "start_lr must be a number"),
+        ({"start_lr": np.bool_(1)}, "start_lr must be a number"),
+        ({"start_lr": None}, "start_lr must be a number"),
+        ({"start_lr": np.array([1e-3])}, "start_lr must be a number"),
+        (
+            {"start_lr": 0.1, "end_lr": 1e-3},
+            r"end_lr must be greater than start_lr \(got start_lr=0.1, end_lr=0.001\)",
+        ),
+        ({"start_lr": 1, "end_lr": 1}, "end_lr must be greater than start_lr"),
+        ({"start_lr": 1e-320}, "start_lr is too small beside end_lr"),
+        ({"num_iter": 1}, r"num_iter must be at least 2 \(got 1\)"),
+        ({"num_iter": 10.5}, r"num_iter must be a whole number \(got 10.5\)"),
+        ({"num_iter": True}, "num_iter must be a number"),
+        ({"step_mode": "linaer"}, r"got 'linaer'\); did you mean 'linear'\?"),
+        ({"step_mode": 3}, r"step_mode must be 'exp' or 'linear' \(got 3\)"),
+        ({"step_mode": ["exp"]}, "step_mode must be"),
+        ({"beta": 1}, r"beta must lie in \[0, 1\).*got 1"),
+        ({"beta": -0.1}, "beta must lie in"),
+        ({"diverge_threshold": 1}, "greater than 1.*pass None to switch it off.*got 1"),
+        ({"skip_start": -1}, r"skip_start must be at least 0 \(got -1\)"),
+        ({"skip_start": 60, "skip_end": 40}, "must leave some of the num_iter points"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 2**32}, r"seed must be at most 2\*\*32 - 1"),
+        ({"rule": 3}, "rule must be a rule's name or a function"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_is_refused_with_what_it_was_and_what_to_do(bad, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        SweepSettings(**bad)
+    assert isinstance(caught.value, LRFinderError)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_numpy_scalars_and_whole_floats_become_plain_numbers():
+    settings = SweepSettings(
+        start_lr=np.float32(0.5),
+        end_lr=np.array(2.0),
+        num_iter=100.0,
+        skip_start=np.int64(3),
+        seed=np.uint32(2**32 - 1),
+        beta=Fraction(1, 2),
+    )
+    kinds = [type(getattr(settings, name)) for name in ("start_lr", "end_lr", "beta")]
+    assert kinds == [float] * 3
+    kinds = [type(getattr(settings, name)) for name in ("num_iter", "skip_start", "seed")]
+    assert kinds == [int] * 3
+    assert settings.seed == 2**32 - 1
+
+
+def test_an_unknown_setting_is_answered_with_the_nearest_one():
+    with pytest.raises(SettingsError, match="unknown setting 'num_iters'; did you mean 'num_iter'"):
+        SweepSettings.from_keywords(num_iters=10)
+    with pytest.raises(SettingsError, match="unknown setting 'zzz'; the settings are start_lr, "):
+        SweepSettings.from_keywords(zzz=1)
+
+
+def test_a_changed_copy_is_checked_too_and_leaves_the_first_as_it_was():
+    settings = SweepSettings(num_iter=50)
+    assert settings.replace(end_lr=1).end_lr == 1.0
+    assert settings.replace(end_lr=1).num_iter == 50
+    with pytest.raises(SettingsError, match="start_lr"):
+        settings.replace(end_lr=1e-9)
+    with pytest.raises(SettingsError, match="did you mean 'end_lr'"):
+        settings.replace(end_rl=1)
+    assert settings == SweepSettings(num_iter=50)
+
+
+def test_settings_pass_through_json_and_pickle():
+    settings = SweepSettings(start_lr=1 / 3, device="cpu", seed=4, beta=0.98)
+    stored = json.loads(json.dumps(settings.to_dict()))
+    assert SweepSettings.from_dict(stored) == settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_a_function_as_rule_is_stored_by_its_name():
+    def my_rule(lrs, losses):
+        return lrs[losses.argmin()]
+
+    assert SweepSettings(rule=my_rule).to_dict()["rule"] == "custom:my_rule"
+
+
+def test_a_device_object_is_kept_and_stored_by_its_name():
+    import torch
+
+    settings = SweepSettings(device=torch.device("cpu"))
+    assert settings.device == torch.device("cpu")
+    assert settings.to_dict()["device"] == "cpu"
+
+
+def test_each_point_has_the_learning_rate_of_the_formula():
+    settings = SweepSettings(start_lr=1e-4, end_lr=3.0, num_iter=7)
+    expected = [1e-4 * (3.0 / 1e-4) ** (i / 6) for i in range(6)] + [3.0]
+    assert learning_rates(settings).tolist() == expected
+    linear = learning_rates(settings.replace(step_mode="linear"))
+    assert np.allclose(np.diff(linear), (3.0 - 1e-4) / 6)
+
+
+@given(
+    start=st.floats(1e-12, 1.0),
+    factor=st.floats(1.001, 1e12),
+    num_iter=st.integers(2, 300),
+    step_mode=st.sampled_from(["exp", "linear"]),
+)
+def test_the_schedule_rises_and_hits_both_ends_exactly(start, factor, num_iter, step_mode):
+    settings = SweepSettings(
+        start_lr=start, end_lr=start * factor, num_iter=num_iter, step_mode=step_mode
+    )
+    rates = learning_rates(settings)
+    assert rates.dtype == np.float64
+    assert len(rates) == num_iter
+    assert rates[0] == settings.start_lr
+    assert rates[-1] == settings.end_lr
+    assert (np.diff(rates) > 0).all()
