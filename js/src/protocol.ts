@@ -1,0 +1,160 @@
+// What the kernel and the page say to each other: types, and blocks of numbers in both encodings.
+
+export type State = "idle" | "running" | "paused" | "done" | "stopped" | "failed" | "closed";
+
+export interface Status {
+  state: State;
+  run: number;
+  total: number;
+  points: number;
+  text: string;
+  notes: string[];
+  slowed: boolean;
+  controls: "live" | "queued";
+  picture: number;
+}
+
+export interface Settings {
+  start_lr: number;
+  end_lr: number;
+  num_iter: number;
+  step_mode: "exp" | "linear";
+  diverge_threshold: number | null;
+  beta: number | null;
+  rule: string;
+}
+
+export type Selection = { rule: string } | { lr: number };
+
+export interface Suggestion {
+  rule: string;
+  label: string;
+  lr: number;
+  index: number;
+  why: string;
+}
+
+export interface Optimizer {
+  name: string;
+  detail: string;
+  groups: { label: string; lr: number; ratio: number }[];
+}
+
+export interface Applied {
+  lr: number;
+  groups: { label: string; before: number; after: number }[];
+  undo: boolean;
+}
+
+export interface SweepError {
+  type: string;
+  message: string;
+  where: string;
+}
+
+export interface Traits {
+  status: Status;
+  settings: Settings;
+  selection: Selection;
+  suggestions: Suggestion[];
+  optimizer: Optimizer;
+  applied: Applied | null;
+  loss: string;
+  error: SweepError | null;
+  curve: DataView | null;
+}
+
+export const TRAITS = [
+  "status",
+  "settings",
+  "selection",
+  "suggestions",
+  "optimizer",
+  "applied",
+  "loss",
+  "error",
+  "curve",
+] as const satisfies readonly (keyof Traits)[];
+
+/** The part of an anywidget model that this front end uses. */
+export interface Model {
+  get<K extends keyof Traits>(name: K): Traits[K];
+  set<K extends keyof Traits>(name: K, value: Traits[K]): void;
+  save_changes(): void;
+  send(content: unknown): void;
+  on(name: string, callback: (...values: never[]) => void): void;
+  off(name: string, callback: (...values: never[]) => void): void;
+}
+
+type JsonNumber = number | string;
+
+export interface PointsMessage {
+  kind: "points";
+  run: number;
+  offset: number;
+  count: number;
+  total: number;
+  seconds_left: number | null;
+  data?: JsonNumber[];
+}
+
+export interface SmoothedMessage {
+  kind: "smoothed";
+  run: number;
+  count: number;
+  data?: JsonNumber[];
+}
+
+export interface ReplyMessage {
+  kind: "reply";
+  id: number;
+  ok: boolean;
+  error?: string;
+  png?: string;
+}
+
+export interface WelcomeMessage {
+  kind: "welcome";
+  id: number;
+  probe: boolean;
+}
+
+export type KernelMessage = PointsMessage | SmoothedMessage | ReplyMessage | WelcomeMessage;
+
+export type Request =
+  | { kind: "hello"; binary: boolean | null }
+  | { kind: "resync"; run: number; have: number; smoothed: boolean }
+  | { kind: "run"; run: number; settings?: Partial<Settings> }
+  | { kind: "pause" | "resume" | "stop" | "picture" | "save_picture"; run: number }
+  | { kind: "configure"; settings: Partial<Settings> }
+  | { kind: "apply"; lr: number }
+  | { kind: "undo" };
+
+const FLOAT64 = 8;
+
+/** Numbers of a little-endian float64 block, which may start at any byte. */
+export function decodeFloats(block: DataView): Float64Array {
+  const values = new Float64Array(Math.floor(block.byteLength / FLOAT64));
+  for (let i = 0; i < values.length; i++) values[i] = block.getFloat64(i * FLOAT64, true);
+  return values;
+}
+
+/** The inverse of `decodeFloats`. */
+export function encodeFloats(values: ArrayLike<number>): DataView<ArrayBuffer> {
+  const block = new DataView(new ArrayBuffer(values.length * FLOAT64));
+  for (let i = 0; i < values.length; i++) block.setFloat64(i * FLOAT64, values[i] ?? NaN, true);
+  return block;
+}
+
+/** The numbers a message carries, as a buffer or as JSON; null when neither has all of them. */
+export function blockOf(
+  message: { data?: JsonNumber[] },
+  buffers: readonly DataView[] | undefined,
+  length: number,
+): Float64Array | null {
+  const buffer = buffers?.[0];
+  if (buffer?.byteLength === length * FLOAT64) return decodeFloats(buffer);
+  // Number() reads the spellings "NaN", "Infinity" and "-Infinity" that JSON lacks.
+  if (message.data?.length === length) return Float64Array.from(message.data, Number);
+  return length === 0 ? new Float64Array(0) : null;
+}
