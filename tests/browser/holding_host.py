@@ -4,6 +4,7 @@ What the kernel sends under a request that has already been answered (a backgrou
 messages) waits until the page sends a comm message; binary buffers are dropped on the way.
 """
 
+import itertools
 import json
 
 from playwright.sync_api import BrowserContext, WebSocketRoute
@@ -16,7 +17,7 @@ def unpack(frame: bytes) -> tuple[str, list[bytes]]:
     """Channel and parts (header, parent, metadata, content, buffers) of a v1 frame."""
     count = int.from_bytes(frame[:8], "little")
     ends = [int.from_bytes(frame[8 * i : 8 * (i + 1)], "little") for i in range(1, count + 1)]
-    parts = [frame[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    parts = [frame[start:end] for start, end in itertools.pairwise(ends)]
     return parts[0].decode(), parts[1:]
 
 

@@ -12,6 +12,27 @@ from lab import Lab
 
 PANEL = "window.jupyterapp.shell.currentWidget"
 FRAME = "new Promise(resolve => requestAnimationFrame(() => resolve(true)))"
+# A column of the chart holds the curve when a pixel in it is coloured: grid and background are grey.
+LEFTMOST = """() => {
+    const over = document.querySelector('.lrf-root .u-over').getBoundingClientRect();
+    const canvas = document.querySelector('.lrf-root canvas');
+    const place = canvas.getBoundingClientRect();
+    const scale = canvas.width / place.width;
+    const left = Math.round((over.left - place.left) * scale);
+    const top = Math.round((over.top - place.top) * scale);
+    const width = Math.round(over.width * scale);
+    const height = Math.round(over.height * scale);
+    const { data } = canvas.getContext('2d').getImageData(left, top, width, height);
+    for (let x = 0; x < width; x += 1) {
+        for (let y = 0; y < height; y += 1) {
+            const i = 4 * (y * width + x);
+            const colours = [data[i], data[i + 1], data[i + 2]];
+            const spread = Math.max(...colours) - Math.min(...colours);
+            if (data[i + 3] > 40 && spread > 40) return x / width;
+        }
+    }
+    return 1;
+}"""
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
@@ -68,6 +89,12 @@ class Notebook:
             "window.jupyterapp.shell.leftCollapsed || window.jupyterapp.shell.collapseLeft()"
         )
         return self
+
+    def cell_count(self) -> int:
+        return self.page.evaluate(f"{PANEL}.content.widgets.length")
+
+    def active_cell(self) -> int:
+        return self.page.evaluate(f"{PANEL}.content.activeCellIndex")
 
     # Cells
 
@@ -153,6 +180,51 @@ class Notebook:
 
     def button(self, name: str) -> Locator:
         return self.root.get_by_role("button", name=name, exact=True)
+
+    @property
+    def rate_field(self) -> Locator:
+        return self.root.get_by_role("textbox", name="Learning rate")
+
+    def points(self) -> int:
+        """How many points the page has, by its progress bar."""
+        value = self.root.get_by_role("progressbar").get_attribute("aria-valuenow")
+        return int(float(value or 0))
+
+    def wait_points(self, count: int, seconds: float = 30) -> None:
+        self.root.wait_for()
+        deadline = monotonic() + seconds
+        while self.points() < count:
+            assert monotonic() < deadline, f"{self.points()} points, not {count}"
+            self.page.evaluate(FRAME)
+
+    def settled(self) -> None:
+        """Wait until the picture is in the output, which re-creates the view."""
+        self.until("w.status['picture'] == w.status['run']")
+        self.page.evaluate(FRAME)
+        self.slider.wait_for()
+
+    def shown_rate(self) -> float:
+        """The learning rate that the marker reads out."""
+        return float(self.slider.get_attribute("aria-valuetext").split(",")[0])
+
+    def wait_rate(self, lr: float) -> None:
+        """Wait until the marker reads out a learning rate."""
+        self.page.wait_for_function(
+            """lr => Math.abs(parseFloat(document.querySelector('.lrf-root [role=slider]')
+                .getAttribute('aria-valuetext')) / lr - 1) < 0.06""",
+            arg=lr,
+        )
+
+    def leftmost_point(self) -> float:
+        """Where the drawn curve begins: 0 at the left edge of the plotting area, 1 at the right.
+
+        Taken from the pixels themselves: the strongest colour of each column, grid lines aside.
+        """
+        return self.page.evaluate(LEFTMOST)
+
+    def chart_box(self) -> dict:
+        """Where the plotting area is on the page, in pixels."""
+        return self.root.locator(".u-over").bounding_box()
 
     def close(self) -> None:
         if self._kernel is not None:
