@@ -1,0 +1,106 @@
+"""The learning rates that schedulers hold, and where in a warm-up they stand."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    LinearLR,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
+
+from lrfinder_widget.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+def with_nested(schedulers: Iterable[Any]) -> Iterator[Any]:
+    """Yield each scheduler and those that it combines."""
+    for scheduler in schedulers:
+        yield scheduler
+        yield from with_nested(_inner(scheduler))
+
+
+def is_known(scheduler: Any) -> bool:
+    """Whether everything that the scheduler computes rates from can be scaled."""
+    return (
+        isinstance(getattr(scheduler, "base_lrs", None), list)
+        or bool(_inner(scheduler))
+        or isinstance(scheduler, ReduceLROnPlateau)  # it has no base: it multiplies what it finds
+    )
+
+
+def check_owner(scheduler: Any, optimizer: Optimizer) -> None:
+    """Raise `SettingsError` if the scheduler was built with another optimizer."""
+    owner = getattr(scheduler, "optimizer", None)
+    if isinstance(owner, Optimizer) and owner is not optimizer:
+        raise SettingsError(
+            f"the scheduler {type(scheduler).__name__} belongs to another optimizer "
+            f"({type(owner).__name__}); pass the one that was built with this optimizer"
+        )
+
+
+def scaled_rates(
+    scheduler: Any, groups: list[dict[str, Any]], bases: list[float], targets: list[float]
+) -> Iterator[tuple[Any, Any, float]]:
+    """Yield (place, key, value) for each rate that a scheduler holds, here or in the groups.
+
+    Parameters
+    ----------
+    scheduler
+        A scheduler that `is_known`.
+    groups
+        The optimizer's parameter groups.
+    bases, targets
+        Each group's base rate now, and the one it is to have.
+    """
+    held = [getattr(scheduler, name, None) for name in ("base_lrs", "max_lrs")]
+    keys = ["initial_lr"]
+    if isinstance(scheduler, OneCycleLR):
+        keys += ["max_lr", "min_lr"]
+    for index, (group, base, target) in enumerate(zip(groups, bases, targets, strict=True)):
+        for rates in held:
+            # A group that was added after the scheduler was built is unknown to it.
+            if isinstance(rates, list) and index < len(rates):
+                yield rates, index, _scaled(rates[index], base, target)
+        for key in keys:
+            if key in group:
+                yield group, key, _scaled(group[key], base, target)
+
+
+def warm_up_positions(groups: list[dict[str, Any]], schedulers: list[Any]) -> list[float]:
+    """Return which part of its base rate each group keeps; 1 outside a recursive warm-up."""
+    if not any(_is_warming_up(scheduler) for scheduler in schedulers):
+        return [1.0] * len(groups)
+    pairs = [(float(group["lr"]), float(group.get("initial_lr", 0))) for group in groups]
+    return [current / initial if current and initial else 1.0 for current, initial in pairs]
+
+
+def _is_warming_up(scheduler: Any) -> bool:
+    if isinstance(scheduler, LinearLR):
+        rising = scheduler.start_factor < scheduler.end_factor
+        return rising and scheduler.last_epoch < scheduler.total_iters
+    if isinstance(scheduler, ConstantLR):
+        return scheduler.factor < 1 and scheduler.last_epoch < scheduler.total_iters
+    inner = _inner(scheduler)
+    if isinstance(scheduler, SequentialLR):
+        milestones = scheduler._milestones  # noqa: SLF001 - torch has no public name for it
+        inner = [inner[bisect_right(milestones, scheduler.last_epoch)]]
+    return any(_is_warming_up(each) for each in inner)
+
+
+def _inner(scheduler: Any) -> list[Any]:
+    return list(getattr(scheduler, "_schedulers", ()))
+
+
+def _scaled(value: Any, base: float, target: float) -> float:
+    number = float(value)
+    if number == base:
+        return target
+    return number * (target / base) if base else number
