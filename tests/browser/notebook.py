@@ -12,7 +12,7 @@ from lab import Lab
 
 PANEL = "window.jupyterapp.shell.currentWidget"
 FRAME = "new Promise(resolve => requestAnimationFrame(() => resolve(true)))"
-# A column of the chart holds the curve when a pixel in it is coloured: grid and background are grey.
+# A column holds the curve where a pixel is coloured: grid and background are grey.
 LEFTMOST = """() => {
     const over = document.querySelector('.lrf-root .u-over').getBoundingClientRect();
     const canvas = document.querySelector('.lrf-root canvas');
