@@ -1,0 +1,86 @@
+"""When a sweep has gone too far: the test that is asked after each point."""
+
+from __future__ import annotations
+
+AVERAGED = 3
+# A jump this many times past the limit is a blow-up at once; short of that, one batch may be bad.
+JUMP = 25.0
+# The rise must also be this share of the range seen, or else a loss that has come close to zero
+# would diverge at its first wiggle.
+SMALLEST_RISE = 0.05
+# Points before negative losses are judged closely: the range of fewer is mostly chance.
+SETTLED = 8
+# Smallest range of negative losses, as a share of their size.
+SMALLEST_RANGE = 0.01
+
+
+def recent_average(before_last: float, last: float, loss: float) -> float:
+    """Return the median of the last three losses.
+
+    A median trails by one point, and a single bad batch does not move it.
+    """
+    low, high = (before_last, last) if before_last < last else (last, before_last)
+    if loss < low:
+        return low
+    return min(loss, high)
+
+
+class Divergence:
+    """Tells, loss by loss, whether a sweep has diverged.
+
+    Parameters
+    ----------
+    threshold
+        A multiple of the best loss so far; ``None`` means never.
+
+    Notes
+    -----
+    Positive losses have diverged when their recent average exceeds ``threshold`` times the best
+    such average. A ratio says nothing once a loss has been zero or negative (an ELBO, a
+    log-density): then the rise above the best is compared with ``threshold`` times the range seen
+    up to the best.
+    """
+
+    def __init__(self, threshold: float | None) -> None:
+        self._threshold = threshold
+        self._count = 0
+        self._before_last = self._last = 0.0
+        self._best = self._lowest = self._highest = self._range = 0.0
+
+    def update(self, loss: float) -> bool:
+        """Take the next loss and return whether the sweep has diverged."""
+        if self._threshold is None:
+            return False
+        if loss - loss != 0.0:  # NaN or infinity
+            return True
+        self._count += 1
+        if self._count == 1:
+            self._before_last = self._last = loss
+            self._best = self._lowest = self._highest = loss
+            return False
+        average = recent_average(self._before_last, self._last, loss)
+        self._before_last, self._last = self._last, loss
+        best, limit = self._best, self._limit(self._threshold)
+        self._remember(loss, average)
+        return limit > 0 and (average - best > limit or loss - best > JUMP * limit)
+
+    def _limit(self, threshold: float) -> float:
+        """How far above the best the loss may stand; zero where there is no scale to judge by."""
+        if self._lowest > 0:
+            return max((threshold - 1) * self._best, SMALLEST_RISE * self._range)
+        size = max(abs(self._lowest), abs(self._best))
+        if self._count <= SETTLED:
+            return JUMP * max(self._range, size)
+        return threshold * max(self._range, SMALLEST_RANGE * size)
+
+    def _remember(self, loss: float, average: float) -> None:
+        if loss < self._lowest:
+            self._lowest = loss
+        elif loss > self._highest:
+            self._highest = loss
+        # The best counts once it is the average of three, so that one lucky batch sets no mark.
+        if self._count == AVERAGED or (self._count > AVERAGED and average < self._best):
+            self._best = average
+        # Frozen while the loss rises: a range that grew with the rise would never be exceeded.
+        if self._count <= SETTLED or average <= self._best:
+            self._range = self._highest - self._best
