@@ -1,0 +1,292 @@
+"""The background thread that owns a sweep: run, pause, resume, stop, and what else must wait."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.failure import Failure
+from lrfinder_widget.pace import Pace
+from lrfinder_widget.switch_interval import quick_thread_switching
+from lrfinder_widget.sweep import Sweep
+from lrfinder_widget.thread_context import ThreadContext
+
+IDLE, RUNNING, PAUSED = "idle", "running", "paused"
+DONE, STOPPED, FAILED, CLOSED = "done", "stopped", "failed", "closed"
+
+_runners: weakref.WeakSet[Runner] = weakref.WeakSet()
+
+
+class Listener(Protocol):
+    """Who hears of a runner; called on its thread, and must not raise."""
+
+    def started(self, runner: Runner) -> None:
+        """Hear that a run begins (before its first point)."""
+
+    def stepped(self, runner: Runner) -> None:
+        """Hear that a point came; called after every step, so it must be quick."""
+
+    def changed(self, runner: Runner) -> None:
+        """Hear that the state changed; after an end everything is restored."""
+
+
+@dataclass
+class _Command:
+    kind: str
+    payload: Any
+    done: Future[Any]
+
+
+class Runner:
+    """Runs sweeps, one at a time, on one background thread.
+
+    Commands are queued and answered by a ``Future``; any thread may give them. The thread lives
+    while there is something to do.
+
+    Attributes
+    ----------
+    state : str
+        ``"idle"``, ``"running"``, ``"paused"``, ``"done"`` (its normal end), ``"stopped"``,
+        ``"failed"`` or ``"closed"``.
+    run_id : int
+        Number of the current or last run; 0 before the first.
+    lrs, losses : list of float
+        The points of that run so far.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._condition = threading.Condition()
+        self._queue: deque[_Command] = deque()
+        self._thread: threading.Thread | None = None
+        self._finished = threading.Event()
+        self._finished.set()
+        self._context: ThreadContext | None = None
+        self.state = IDLE
+        self.run_id = 0
+        self.sweep: Sweep | None = None
+        self.lrs: list[float] = []
+        self.losses: list[float] = []
+        self.total = 0
+        self.failure: Failure | None = None
+        self.end_note = ""
+        self.pace = Pace()
+        _runners.add(self)
+
+    @property
+    def active(self) -> bool:
+        """Whether a sweep is running or paused."""
+        return self.state in (RUNNING, PAUSED)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no sweep is in progress or waits to begin."""
+        return self._finished.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many commands are queued."""
+        return len(self._queue)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the sweep still takes at its present pace; None before that is known."""
+        a_step = self.pace.seconds_a_step
+        return None if a_step is None else a_step * (self.total - len(self.losses))
+
+    def inherit(self) -> None:
+        """Take over the calling thread's autocast and devices for the runs to come."""
+        self._context = ThreadContext.current()
+
+    def run(self, sweep: Sweep) -> Future[Any]:
+        """Start `sweep` (after what is queued); a sweep in progress is stopped first."""
+        return self._submit("run", sweep)
+
+    def pause(self) -> Future[Any]:
+        """Take no further step until `resume`."""
+        return self._submit("pause")
+
+    def resume(self) -> Future[Any]:
+        """Go on after a pause."""
+        return self._submit("resume")
+
+    def stop(self, note: str = "") -> Future[Any]:
+        """End the sweep and restore; the future is done when that is done."""
+        return self._submit("stop", note)
+
+    def call(self, function: Callable[[], Any]) -> Future[Any]:
+        """Call `function` on this thread, with no sweep in progress (one is stopped first)."""
+        return self._submit("call", function)
+
+    def job(self, function: Callable[[], Any]) -> Future[Any]:
+        """Call `function` on this thread; refused while a sweep is in progress."""
+        return self._submit("job", function)
+
+    def close(self) -> Future[Any]:
+        """Stop, restore, and refuse every later command."""
+        return self._submit("close")
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until no sweep is in progress.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the calling thread was interrupted: the sweep is stopped and restored first.
+        TimeoutError
+            If `timeout` seconds pass; the sweep goes on.
+        """
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        try:
+            while not self._finished.wait(min(_POLL_SECONDS, max(0, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline:
+                    message = f"the sweep is still {self.state} after {timeout:g} s; it goes on"
+                    raise TimeoutError(message)
+        except KeyboardInterrupt:
+            self.stop("interrupted").result()
+            raise
+
+    def _submit(self, kind: str, payload: Any = None) -> Future[Any]:
+        command = _Command(kind, payload, Future())
+        with self._condition:
+            if self.state == CLOSED:
+                command.done.set_exception(
+                    LRFinderError("this widget is closed; make a new LRFinderWidget")
+                )
+                return command.done
+            if kind == "run":
+                self._finished.clear()
+            self._queue.append(command)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="lrfinder-widget sweep", daemon=True
+                )
+                self._thread.start()
+            self._condition.notify_all()
+        return command.done
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not self._queue and self.state == PAUSED:
+                    self._condition.wait()
+                command = self._queue.popleft() if self._queue else None
+                if command is None and self.state != RUNNING:
+                    self._thread = None
+                    self._finished.set()
+                    return
+            if command is None:
+                self._step_until_commanded()
+            else:
+                self._obey(command)
+
+    def _obey(self, command: _Command) -> None:
+        try:
+            value = getattr(self, f"_on_{command.kind}")(command.payload)
+        except BaseException as error:  # noqa: BLE001 - it is the caller's, who asks the future
+            command.done.set_exception(error)
+        else:
+            command.done.set_result(value)
+
+    def _on_run(self, sweep: Sweep) -> None:
+        self._end(STOPPED, "replaced by a new run")
+        self.run_id += 1
+        self.sweep = sweep
+        self.lrs, self.losses = [], []
+        self.total = sweep.settings.num_iter
+        self.failure = None
+        self.end_note = ""
+        self.pace = Pace()
+        self.state = RUNNING
+        self._listener.started(self)
+
+    def _on_pause(self, _: None) -> None:
+        if self.state != RUNNING:
+            raise LRFinderError(f"nothing to pause: the sweep is {self.state}")
+        if self.sweep is not None:
+            self.sweep.rest()
+        self._set_state(PAUSED)
+
+    def _on_resume(self, _: None) -> None:
+        if self.state != PAUSED:
+            raise LRFinderError(f"nothing to resume: the sweep is {self.state}")
+        self.pace.interrupted()
+        self._set_state(RUNNING)
+
+    def _on_stop(self, note: str) -> None:
+        self._end(STOPPED, note)
+
+    def _on_call(self, function: Callable[[], Any]) -> Any:
+        self._end(STOPPED, "stopped to apply")
+        return function()
+
+    def _on_job(self, function: Callable[[], Any]) -> Any:
+        if self.active:
+            raise LRFinderError(f"not while the sweep is {self.state}")
+        return function()
+
+    def _on_close(self, _: None) -> None:
+        self._end(STOPPED, "closed")
+        self._set_state(CLOSED)
+
+    def _step_until_commanded(self) -> None:
+        context = self._context or ThreadContext()
+        with context, quick_thread_switching():
+            # Looked at without the lock: a deque's truth is one read, and a command that comes
+            # just now is seen after the next step.
+            while self.state == RUNNING and not self._queue:
+                self._step()
+
+    def _step(self) -> None:
+        sweep = self.sweep
+        if sweep is None:
+            return
+        began = time.perf_counter()
+        try:
+            point = next(sweep)
+            self.pace.step(time.perf_counter() - began)
+            self.lrs.append(point.lr)
+            self.losses.append(point.loss)
+            self._listener.stepped(self)
+        except StopIteration:
+            self._set_state(DONE)
+        except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+            sweep.close()
+            self.failure = Failure.of(error)
+            self._set_state(FAILED)
+
+    def _end(self, state: str, note: str) -> None:
+        if not self.active or self.sweep is None:
+            return
+        self.sweep.close()
+        self.end_note = note
+        self._set_state(state)
+
+    def _set_state(self, state: str) -> None:
+        self.state = state
+        self._listener.changed(self)
+        if not self.active and not any(command.kind == "run" for command in self._queue):
+            self._finished.set()
+
+
+# Waits wake this often, so that an interrupt is seen on every platform.
+_POLL_SECONDS = 0.05
+
+
+def _stop_all() -> None:
+    """Stop and restore what still runs when the interpreter exits."""
+    for runner in list(_runners):
+        if runner.active:
+            runner.stop("the interpreter exits").result(timeout=30)
+
+
+atexit.register(_stop_all)

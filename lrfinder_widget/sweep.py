@@ -1,0 +1,274 @@
+"""The sweep: one optimizer step at each learning rate, and everything back as it was."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrfinder_widget.analysis.divergence import Divergence
+from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.optimizer_lr import RateWriter
+from lrfinder_widget.settings import SweepSettings, learning_rates
+from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
+from lrfinder_widget.training.guard import Claim
+from lrfinder_widget.training.random_streams import RandomStreams
+from lrfinder_widget.training.snapshot import Snapshot
+from lrfinder_widget.training.step import TrainStep
+
+COMPLETED = "completed"
+DIVERGED = "diverged"
+NON_FINITE = "non-finite loss"
+STOPPED = "stopped"
+
+
+class Point(NamedTuple):
+    """One optimizer step: its number, the learning rate it used, the loss before it."""
+
+    index: int
+    lr: float
+    loss: float
+
+
+class Sweep:
+    """An iterator over the points of a sweep.
+
+    Nothing is touched before the first ``next``; everything is restored when the points end, when
+    the sweep is closed, and before any exception leaves it.
+
+    Parameters
+    ----------
+    model, optimizer, loader, loss_fn
+        What is trained; see `lrfinder_widget.lr_find`.
+    settings
+        The sweep's settings.
+    scheduler
+        A learning-rate scheduler of the optimizer. The sweep does not step it; should a forward
+        pass or a hook of the user's do so, it is put back.
+    displace
+        See `lrfinder_widget.training.guard.Claim`.
+
+    Attributes
+    ----------
+    stop_reason : str
+        Why it ended: ``"completed"``, ``"diverged"``, ``"non-finite loss"`` or ``"stopped"``.
+    notes : list of str
+        What the user should know, in plain sentences.
+    loss_name : str
+        The loss, once known.
+
+    Raises
+    ------
+    SettingsError
+        If the model, the optimizer or the loader cannot be swept.
+    SweepInProgressError
+        At the first point, if another sweep trains any of the same parameters.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loader: Iterable[Any],
+        loss_fn: Callable[..., Tensor] | None = None,
+        settings: SweepSettings | None = None,
+        *,
+        scheduler: Any = None,
+        displace: Callable[[], None] | None = None,
+    ) -> None:
+        self.settings = settings or SweepSettings()
+        check_trainable(model, optimizer, loss_fn)
+        refuse_one_shot(loader)
+        self._model = model
+        self._optimizer = optimizer
+        self._loader = loader
+        self._loss_fn = loss_fn
+        self._scheduler = scheduler
+        self._claim = Claim(model, optimizer, displace)
+        self._step = TrainStep(model, optimizer, loss_fn, _device(model, self.settings.device))
+        self._streams: RandomStreams | None = None
+        self._points = self._run()
+        self.stop_reason = STOPPED
+        self.notes: list[str] = []
+
+    @property
+    def loss_name(self) -> str:
+        return self._step.loss_name
+
+    def __iter__(self) -> Iterator[Point]:
+        return self
+
+    def __next__(self) -> Point:
+        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+            return next(self._points)
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return next(self._points)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sweep here and restore; does nothing if it has ended."""
+        self._points.close()
+
+    def check_free(self) -> None:
+        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
+        self._claim.check()
+
+    def rest(self) -> None:
+        """Let other threads have the process's random generators while no step is taken."""
+        if self._streams is not None:
+            self._streams.leave()
+
+    def _run(self) -> Iterator[Point]:
+        claim = self._claim
+        try:
+            claim.take()
+            if claim.displaced:
+                self.notes.append(
+                    "An earlier sweep of this model was stopped and restored; this one takes its "
+                    "place."
+                )
+            snapshot = Snapshot(
+                self._model, self._optimizer, self._loss_fn, self._loader, self._scheduler
+            )
+            streams = self._streams = RandomStreams(self.settings.seed)
+            batches = BatchStream(self._loader)
+            try:
+                self._prepare(snapshot)
+                yield from self._steps(snapshot, streams, batches)
+            finally:
+                with interrupts_deferred():
+                    batches.close()
+                    streams.leave()
+                    snapshot.restore()
+                    self._streams = None
+                    self._note_moved_generators(streams)
+        finally:
+            claim.release()
+
+    def _prepare(self, snapshot: Snapshot) -> None:
+        snapshot.detach_gradients()
+        if not any(module.training for module in self._model.modules()):
+            self._model.train()
+            self.notes.append(
+                "The model was in eval mode: the sweep trains it in train mode and puts it back."
+            )
+
+    def _steps(
+        self, snapshot: Snapshot, streams: RandomStreams, batches: BatchStream
+    ) -> Iterator[Point]:
+        claim, step = self._claim, self._step
+        writer = RateWriter(self._optimizer)
+        diverged = Divergence(self.settings.diverge_threshold)
+        for index, lr in enumerate(learning_rates(self.settings).tolist()):
+            streams.enter()
+            restarts = batches.restarts
+            batch = next(batches)
+            if batches.restarts != restarts:
+                streams.expect_draws()
+            snapshot.before_step(index)
+            used = writer.write(lr)
+            claim.in_step = True
+            try:
+                loss = step(batch)
+            finally:
+                claim.in_step = False
+            snapshot.after_step()
+            streams.leave_if_due()
+            yield Point(index, used, loss)
+            if not math.isfinite(loss):
+                self.stop_reason = NON_FINITE
+                return
+            if diverged.update(loss):
+                self.stop_reason = DIVERGED
+                return
+        self.stop_reason = COMPLETED
+
+    def _note_moved_generators(self, streams: RandomStreams) -> None:
+        moved = streams.moved_by_others()
+        if moved:
+            self.notes.append(
+                "Another cell drew random numbers during the sweep "
+                f"({', '.join(moved)}): its draws stand, these generators were not rewound."
+            )
+
+
+def check_trainable(model: Any, optimizer: Any, loss_fn: Any = None) -> None:
+    """Raise `SettingsError` unless `optimizer` trains `model`."""
+    if not isinstance(model, nn.Module):
+        raise SettingsError(f"model must be a torch.nn.Module (got {type(model).__name__})")
+    if not isinstance(optimizer, Optimizer):
+        raise SettingsError(
+            f"optimizer must be a torch.optim.Optimizer (got {type(optimizer).__name__})"
+        )
+    if loss_fn is not None and not callable(loss_fn):
+        raise SettingsError(
+            f"loss_fn must be a function of (output, target) (got {type(loss_fn).__name__})"
+        )
+    parameters = list(model.parameters())
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters):
+        raise SettingsError(
+            "the model has lazy parameters that no batch has shaped yet; run one batch through it "
+            "and build the optimizer after that"
+        )
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise SettingsError(
+            "the model has no trainable parameter: every requires_grad is False, or it has none"
+        )
+    swept = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if swept.isdisjoint(id(parameter) for parameter in parameters):
+        raise SettingsError(
+            "the optimizer holds none of the model's parameters; build it from "
+            "model.parameters() of this very model (after moving or wrapping it)"
+        )
+
+
+def _device(model: nn.Module, wanted: Any) -> torch.device:
+    own = next(model.parameters()).device
+    if wanted is None:
+        return own
+    try:
+        device = torch.device(wanted)
+    except (RuntimeError, TypeError) as error:
+        raise SettingsError(f"device {wanted!r} is not one torch knows: {error}") from None
+    held = {parameter.device.type for parameter in model.parameters()}
+    if device.type not in held:
+        raise SettingsError(
+            f"device is {str(device)!r}, but the model is on {own}; move it first "
+            f"(model.to({str(device)!r})), then build the optimizer"
+        )
+    return own if device.index is None else device
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Hold a KeyboardInterrupt back until the block has ended (main thread only).
+
+    A second Ctrl-C would otherwise leave a model half restored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[tuple[int, Any]] = []
+    before = signal.getsignal(signal.SIGINT)
+    if before is None:  # installed by something that is not Python
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pending and callable(before):
+            before(*pending[0])

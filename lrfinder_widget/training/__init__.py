@@ -1,0 +1,1 @@
+"""What one step of a sweep needs, and what puts everything back afterwards."""

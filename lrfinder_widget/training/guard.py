@@ -1,0 +1,235 @@
+"""One thread trains: claims on a model and its optimizer while a sweep runs or is paused."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from torch import nn
+from torch.optim import Optimizer
+
+from lrfinder_widget.errors import SweepInProgressError
+
+_claims: list[Claim] = []
+_claims_lock = threading.Lock()
+
+
+class Claim:
+    """A sweep's exclusive right to train `model` with `optimizer`.
+
+    While it is held, a forward pass of the model or a submodule, ``state_dict`` or
+    ``load_state_dict`` of model or optimizer, and an optimizer step raise `SweepInProgressError`
+    in every other thread: they would mix two trainings, or save weights in the middle of a sweep.
+
+    Parameters
+    ----------
+    model, optimizer
+        What the sweep trains.
+    displace
+        Stops and restores the sweep that holds the claim; None if it cannot be (a blocking
+        `lr_find`).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        displace: Callable[[], None] | None = None,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.displace = displace
+        self.in_step = False
+        self.displaced = False
+        self._parameters = _parameter_ids(model, optimizer)
+        self._handles: list[Any] = []
+        self._thread: int | None = None
+
+    def take(self) -> None:
+        """Claim for the calling thread.
+
+        A sweep of the same model and optimizer gives way if both can be displaced (the cell of a
+        widget was edited and run again): it is stopped and restored, and `displaced` is set.
+
+        Raises
+        ------
+        SweepInProgressError
+            If any other sweep trains some of the same parameters.
+        """
+        while True:
+            with _claims_lock:
+                other = _overlapping(self._parameters)
+                if other is None:
+                    _claims.append(self)
+                    break
+            self._refuse_unless_gives_way(other)
+            if other.displace is not None:
+                other.displace()
+            self.displaced = True
+        self._thread = threading.get_ident()
+        self._hook()
+
+    def check(self) -> None:
+        """Raise `SweepInProgressError` if `take` would do so now."""
+        with _claims_lock:
+            other = _overlapping(self._parameters)
+        if other is not None and other is not self:
+            self._refuse_unless_gives_way(other)
+
+    def _refuse_unless_gives_way(self, other: Claim) -> None:
+        same = other.model is self.model and other.optimizer is self.optimizer
+        if not (same and self.displace is not None and other.displace is not None):
+            raise SweepInProgressError(_held(other, self.model, self.optimizer))
+
+    def release(self) -> None:
+        """Give the claim up."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._thread = None
+        with _claims_lock:
+            if self in _claims:
+                _claims.remove(self)
+
+    def _hook(self) -> None:
+        refuse = _Refusal(self)
+        for module in _guarded_modules(self.model):
+            self._handles += [
+                module.register_forward_pre_hook(refuse.forward),
+                module.register_state_dict_pre_hook(refuse.state_dict),
+                module.register_load_state_dict_pre_hook(refuse.load_state_dict),
+            ]
+        self._handles += [
+            self.optimizer.register_step_pre_hook(refuse.step),
+            self.optimizer.register_state_dict_pre_hook(refuse.state_dict),
+            self.optimizer.register_load_state_dict_pre_hook(refuse.load_state_dict),
+        ]
+
+    def admits_this_thread(self) -> bool:
+        """Return whether the calling thread is part of the sweep's own step."""
+        thread = self._thread
+        if thread is None or threading.get_ident() == thread:
+            return True
+        return self.in_step and (_started_by_torch() or _waits_for_a_thread(thread))
+
+
+class _Refusal:
+    """The hooks of a claim; a copy of the model made meanwhile carries them, inert later."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Refusal:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A pickled copy of the model (for a worker process) has nothing to guard.
+        return (_inert, ())
+
+    def forward(self, module: nn.Module, _inputs: Any) -> None:
+        claim = self._claim
+        if threading.get_ident() != claim._thread and not claim.admits_this_thread():
+            _refuse(f"a forward pass of {_described(module, claim.model)}")
+
+    def step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
+        if not self._claim.admits_this_thread():
+            _refuse("an optimizer step")
+
+    def state_dict(self, owner: Any, *_: Any) -> None:
+        if not self._claim.admits_this_thread():
+            _refuse(f"state_dict() of the {_kind(owner)}")
+
+    def load_state_dict(self, owner: Any, *_: Any) -> None:
+        if not self._claim.admits_this_thread():
+            _refuse(f"load_state_dict() of the {_kind(owner)}")
+
+
+def _inert() -> _Refusal:
+    class _Nothing:
+        _thread = None
+        model = None
+
+        @staticmethod
+        def admits_this_thread() -> bool:
+            return True
+
+    return _Refusal(_Nothing())  # type: ignore[arg-type]
+
+
+def _refuse(what: str) -> NoReturn:
+    message = (
+        f"{what} from another thread while a learning-rate sweep trains this model: its weights "
+        "are the sweep's now and will be put back. Wait for it first (widget.wait()), or stop it "
+        "(widget.stop())"
+    )
+    raise SweepInProgressError(message)
+
+
+def _overlapping(parameters: set[int]) -> Claim | None:
+    return next((claim for claim in _claims if not parameters.isdisjoint(claim._parameters)), None)
+
+
+def _held(other: Claim, model: nn.Module, optimizer: Optimizer) -> str:
+    if other.model is model and other.optimizer is not optimizer:
+        who = "with another optimizer"
+    elif other.displace is None:
+        who = "in lr_find"
+    else:
+        who = "in a widget"
+    return (
+        f"a learning-rate sweep {who} is training this model's parameters; wait for it or stop it "
+        "first (widget.wait() or widget.stop())"
+    )
+
+
+def _parameter_ids(model: nn.Module, optimizer: Optimizer) -> set[int]:
+    ids = {id(parameter) for parameter in model.parameters()}
+    return ids | {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+
+def _guarded_modules(model: nn.Module) -> list[nn.Module]:
+    # A compiled module's inside is traced: hooks there would be compiled in, and compiled anew.
+    if hasattr(model, "_orig_mod"):
+        return [model]
+    return [m for m in model.modules() if not isinstance(m, _scripted())]
+
+
+def _scripted() -> type:
+    import torch
+
+    return torch.jit.ScriptModule
+
+
+def _described(module: nn.Module, model: nn.Module) -> str:
+    if module is model:
+        return "the model"
+    name = next((name for name, part in model.named_modules() if part is module), "")
+    return f"the model's {name!r}" if name else "the model"
+
+
+def _kind(owner: Any) -> str:
+    return "optimizer" if isinstance(owner, Optimizer) else "model"
+
+
+def _started_by_torch() -> bool:
+    """Return whether this is a thread of the autograd engine or of ``parallel_apply``."""
+    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
+    if thread is None or isinstance(thread, threading._DummyThread):  # type: ignore[attr-defined]
+        return True
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename.replace("\\", "/").endswith("nn/parallel/parallel_apply.py"):
+            return True
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
+
+
+def _waits_for_a_thread(thread: int) -> bool:
+    """Return whether `thread` stands in ``Thread.join``, ``Future.result`` and the like.
+
+    A model whose forward pass hands its parts to threads of its own waits for them there.
+    """
+    frame = sys._current_frames().get(thread)
+    return frame is not None and frame.f_code.co_filename == threading.__file__

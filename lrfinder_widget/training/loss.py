@@ -1,0 +1,141 @@
+"""The loss of a step: the user's function, or what the first batch makes plain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lrfinder_widget.errors import LossInferenceError
+
+Loss = Callable[[Any, Any], Tensor]
+
+PASS_ONE = "pass loss_fn, a function of (output, target) that returns a scalar"
+
+
+def name_of(loss_fn: Callable[..., Any]) -> str:
+    """Return what people call a loss: its class's or function's name."""
+    if isinstance(loss_fn, nn.Module):
+        return type(loss_fn).__name__
+    return getattr(loss_fn, "__name__", type(loss_fn).__name__)
+
+
+def infer_loss(output: Any, target: Any) -> tuple[Loss, str]:
+    """Return the loss that fits the first batch's output and target, and its name.
+
+    An output that carries ``loss`` (or is a scalar) is the loss; integer targets against
+    ``(N, C, …)`` scores mean cross-entropy; float targets of the output's shape mean
+    mean-squared error.
+
+    Raises
+    ------
+    LossInferenceError
+        If that leaves more than one reading, or none; the message says what to pass.
+    """
+    carried = _carried_loss(output)
+    if carried is not None:
+        return carried
+    if not isinstance(output, Tensor):
+        raise LossInferenceError(
+            f"the model returns a {type(output).__name__} without a loss: {PASS_ONE}"
+        )
+    if target is None:
+        raise LossInferenceError(
+            f"the batches hold no target and the model returns no loss: {PASS_ONE}, or let the "
+            "loader yield (input, target)"
+        )
+    if not isinstance(target, Tensor):
+        raise LossInferenceError(
+            f"the target is a {type(target).__name__}, not a tensor: {PASS_ONE}"
+        )
+    if target.is_floating_point():
+        return _regression(output, target)
+    return _classification(output, target)
+
+
+def _carried_loss(output: Any) -> tuple[Loss, str] | None:
+    if isinstance(output, Tensor):
+        return (lambda out, _: out, "the model's own loss") if output.ndim == 0 else None
+    if isinstance(output, Mapping):
+        if isinstance(output.get("loss"), Tensor):
+            return lambda out, _: out["loss"], "the model's own loss"
+    elif isinstance(getattr(output, "loss", None), Tensor):
+        return lambda out, _: out.loss, "the model's own loss"
+    return None
+
+
+def _classification(output: Tensor, target: Tensor) -> tuple[Loss, str]:
+    shapes = f"output {tuple(output.shape)}, target {tuple(target.shape)} of {target.dtype}"
+    if target.dtype == torch.bool:
+        raise LossInferenceError(
+            f"boolean targets ({shapes}): for yes/no labels pass "
+            "loss_fn=lambda out, y: F.binary_cross_entropy_with_logits(out, y.float())"
+        )
+    fits = output.ndim == target.ndim + 1 and _without(output.shape, 1) == tuple(target.shape)
+    if not fits or not output.is_floating_point():
+        hint = ""
+        if output.ndim > 2 and tuple(output.shape[:-1]) == tuple(target.shape):
+            hint = (
+                "; the scores seem to lie in the last dimension: pass "
+                "loss_fn=lambda out, y: F.cross_entropy(out.flatten(0, -2), y.flatten())"
+            )
+        raise LossInferenceError(
+            f"no loss fits integer targets here ({shapes}; cross-entropy needs scores "
+            f"(N, C, …) against (N, …)): {PASS_ONE}{hint}"
+        )
+    if output.shape[1] == 1:
+        raise LossInferenceError(
+            f"one score a sample against integer targets ({shapes}) is ambiguous: for yes/no "
+            "labels pass loss_fn=lambda out, y: "
+            "F.binary_cross_entropy_with_logits(out.squeeze(1), y.float())"
+        )
+    if target.numel() and int(target.max()) >= output.shape[1]:
+        raise LossInferenceError(
+            f"targets reach {int(target.max())}, but the model gives {output.shape[1]} scores "
+            f"({shapes}): widen the last layer or number the classes from 0"
+        )
+    if target.dtype == torch.int64:
+        return lambda out, y: functional.cross_entropy(out, y), "cross-entropy (inferred)"
+    return lambda out, y: functional.cross_entropy(out, y.long()), "cross-entropy (inferred)"
+
+
+def _regression(output: Tensor, target: Tensor) -> tuple[Loss, str]:
+    shapes = f"output {tuple(output.shape)}, target {tuple(target.shape)}"
+    if output.shape != target.shape:
+        hint = ""
+        if output.numel() == target.numel():
+            hint = " (reshape the target to the output's shape: they would broadcast wrongly)"
+        raise LossInferenceError(
+            f"no loss fits float targets of another shape ({shapes}){hint}: {PASS_ONE}"
+        )
+    if bool(((target == 0) | (target == 1)).all()):
+        raise LossInferenceError(
+            f"float targets that are all 0 or 1 ({shapes}) may mean labels or values: pass "
+            "loss_fn=nn.BCEWithLogitsLoss() for labels, nn.MSELoss() for values"
+        )
+    return lambda out, y: functional.mse_loss(out, y), "mean-squared error (inferred)"
+
+
+def _without(shape: torch.Size, dimension: int) -> tuple[int, ...]:
+    return tuple(size for index, size in enumerate(shape) if index != dimension)
+
+
+def check_loss(loss: Any, name: str) -> None:
+    """Raise `LossInferenceError` unless `loss` is one number that gradients can come from."""
+    if not isinstance(loss, Tensor):
+        raise LossInferenceError(
+            f"{name} returned a {type(loss).__name__}; it must return a scalar tensor"
+        )
+    if loss.numel() != 1:
+        raise LossInferenceError(
+            f"{name} returned a tensor of shape {tuple(loss.shape)}; it must return one number "
+            "(reduction='mean', or .mean())"
+        )
+    if not loss.requires_grad:
+        raise LossInferenceError(
+            f"{name} does not depend on any trainable parameter (it carries no gradient): is the "
+            "model frozen, its output detached, or its forward under torch.no_grad()?"
+        )

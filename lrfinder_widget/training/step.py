@@ -1,0 +1,75 @@
+"""One training step on one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrfinder_widget.training.batch_layout import Parts, layout_of
+from lrfinder_widget.training.batches import to_device
+from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
+
+
+class TrainStep:
+    """Forward, loss, backward, optimizer step; returns the loss.
+
+    The first batch decides how batches are taken apart and, with no `loss_fn`, which loss fits.
+
+    Parameters
+    ----------
+    model, optimizer
+        What is trained.
+    loss_fn
+        A function of ``(output, target)`` that returns a scalar, or None to infer one.
+    device
+        Where batches are moved to.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss_fn: Callable[..., Tensor] | None,
+        device: torch.device,
+    ) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._loss_fn = loss_fn
+        self._device = device
+        self._layout: Callable[[Any], Parts] | None = None
+        self._loss: Loss | None = None
+        self.loss_name = "" if loss_fn is None else name_of(loss_fn)
+
+    def __call__(self, batch: Any) -> float:
+        layout = self._layout or self._learn_layout(batch)
+        args, kwargs, target = layout(batch)
+        device = self._device
+        args = tuple([to_device(value, device) for value in args])
+        if kwargs:
+            kwargs = to_device(kwargs, device)
+        target = to_device(target, device)
+
+        self._optimizer.zero_grad()
+        output = self._model(*args, **kwargs)
+        loss = self._loss(output, target) if self._loss else self._first_loss(output, target)
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.item())
+
+    def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
+        self._layout = layout_of(batch, self._model)
+        return self._layout
+
+    def _first_loss(self, output: Any, target: Any) -> Tensor:
+        if self._loss_fn is None:
+            found, self.loss_name = infer_loss(output, target)
+        else:
+            found = self._loss_fn
+        loss = found(output, target)
+        check_loss(loss, self.loss_name)
+        self._loss = found
+        return loss

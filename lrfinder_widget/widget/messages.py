@@ -1,0 +1,184 @@
+"""What travels between the kernel and a page: requests checked, blocks of points encoded.
+
+Requests (page to kernel) are ``{"kind": …, "id": …, …}``; each is answered by ``{"kind": "reply",
+"id": …, "ok": …}``. Points (kernel to page) are blocks with an offset into the run's curve: the
+page appends what it lacks and asks again for what it missed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lrfinder_widget.analysis.curve import encode_numbers
+from lrfinder_widget.errors import LRFinderError
+
+# The settings that a page may change; the rest is Python's.
+PAGE_SETTINGS = (
+    "start_lr", "end_lr", "num_iter", "step_mode", "diverge_threshold", "beta"
+)  # fmt: skip
+_LARGEST_ID = 2**53
+_LONGEST_TEXT = 64
+
+
+class BadMessageError(LRFinderError, ValueError):
+    """A page sent something that is not a request; it changes nothing."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A checked request of a page.
+
+    Attributes
+    ----------
+    kind
+        ``hello``, ``resync``, ``run``, ``pause``, ``resume``, ``stop``, ``configure``, ``apply``,
+        ``undo``, ``picture`` or ``save_picture``.
+    id
+        What the reply carries.
+    fields
+        What that kind of request carries, each checked.
+    """
+
+    kind: str
+    id: int
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def parse_request(content: Any) -> Request:
+    """Check a page's message.
+
+    Raises
+    ------
+    BadMessageError
+        Saying what is wrong with it.
+    """
+    if not isinstance(content, dict):
+        raise BadMessageError(f"a request must be an object (got {type(content).__name__})")
+    kind = content.get("kind")
+    checks = _FIELDS.get(kind) if isinstance(kind, str) else None
+    if checks is None:
+        raise BadMessageError(f"unknown request {_short(kind)}")
+    number = request_id(content)
+    if number is None:
+        raise BadMessageError(f"{kind}: id must be a whole number (got {_short(content.get('id'))})")
+    unknown = content.keys() - checks.keys() - {"kind", "id"}
+    if unknown:
+        raise BadMessageError(f"{kind}: unknown field {_short(sorted(map(str, unknown))[0])}")
+    return Request(
+        str(kind), number, {name: check(name, content.get(name)) for name, check in checks.items()}
+    )
+
+
+def request_id(content: Any) -> int | None:
+    """Return the id that a reply to `content` can carry, or None."""
+    number = content.get("id") if isinstance(content, dict) else None
+    return number if _is_whole(number) and 0 <= number <= _LARGEST_ID else None
+
+
+def parse_selection(value: Any, rules: Sequence[str]) -> dict[str, Any]:
+    """Check a selection: ``{"lr": number}`` or ``{"rule": name}``."""
+    if isinstance(value, dict) and len(value) == 1:
+        if "lr" in value:
+            return {"lr": _rate("lr", value["lr"])}
+        if isinstance(value.get("rule"), str) and value["rule"] in rules:
+            return {"rule": value["rule"]}
+    raise BadMessageError(
+        f"a selection is {{'lr': number}} or {{'rule': name}} with a rule of {', '.join(rules)} "
+        f"(got {_short(value)})"
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(name: str, value: Any) -> int:
+    if not _is_whole(value) or not 0 <= value <= _LARGEST_ID:
+        raise BadMessageError(f"{name} must be a whole number, 0 or more (got {_short(value)})")
+    return int(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadMessageError(f"{name} must be true or false (got {_short(value)})")
+    return value
+
+
+def _flag_or_none(name: str, value: Any) -> bool | None:
+    return None if value is None else _flag(name, value)
+
+
+def _rate(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadMessageError(f"{name} must be a number (got {_short(value)})")
+    try:
+        rate = float(value)
+    except OverflowError:
+        rate = math.inf
+    if not math.isfinite(rate) or rate <= 0:
+        raise BadMessageError(f"{name} must be a positive, finite number (got {_short(value)})")
+    return rate
+
+
+def _settings(name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadMessageError(f"{name} must be an object (got {_short(value)})")
+    for key, item in value.items():
+        if key not in PAGE_SETTINGS:
+            raise BadMessageError(f"{name}: {_short(key)} cannot be set from the page")
+        if item is not None and not isinstance(item, (int, float, str)):
+            raise BadMessageError(f"{name}: {key} must be a number (got {_short(item)})")
+    return dict(value)
+
+
+def _settings_or_none(name: str, value: Any) -> dict[str, Any]:
+    return {} if value is None else _settings(name, value)
+
+
+_FIELDS: dict[str, dict[str, Any]] = {
+    "hello": {"binary": _flag_or_none},
+    "resync": {"run": _count, "have": _count, "smoothed": _flag},
+    "run": {"run": _count, "settings": _settings_or_none},
+    "pause": {"run": _count},
+    "resume": {"run": _count},
+    "stop": {"run": _count},
+    "configure": {"settings": _settings},
+    "apply": {"lr": _rate},
+    "undo": {},
+    "picture": {"run": _count},
+    "save_picture": {"run": _count},
+}
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if not isinstance(value, (dict, list)) else f"a {type(value).__name__}"
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def points_block(lrs: Sequence[float], losses: Sequence[float]) -> bytes:
+    """Return the points as little-endian float64: lr, loss, lr, loss, …"""
+    return np.column_stack([lrs, losses]).astype("<f8").tobytes()
+
+
+def smoothed_block(smoothed: Sequence[float]) -> bytes:
+    """Return the values as little-endian float64."""
+    return np.asarray(smoothed).astype("<f8").tobytes()
+
+
+def curve_block(lrs: Sequence[float], losses: Sequence[float], smoothed: Sequence[float]) -> bytes:
+    """Return the finished curve: all learning rates, all losses, all smoothed values."""
+    return np.concatenate([lrs, losses, smoothed]).astype("<f8").tobytes()
+
+
+def with_block(
+    content: Mapping[str, Any], block: bytes, *, binary: bool
+) -> tuple[dict[str, Any], list[bytes] | None]:
+    """Return a message's content and buffers, the block in the one or the other."""
+    if binary:
+        return dict(content), [block]
+    return {**content, "data": encode_numbers(np.frombuffer(block, "<f8"))}, None

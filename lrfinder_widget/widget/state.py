@@ -1,0 +1,119 @@
+"""What pages are told: plain dicts from the kernel's objects."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from lrfinder_widget.analysis.turning import has_turned
+from lrfinder_widget.failure import Failure
+from lrfinder_widget.optimizer_lr import RateChange, describe, group_ratios
+from lrfinder_widget.result import LRFinderResult
+from lrfinder_widget.runner import DONE, RUNNING, Runner
+from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.sweep import DIVERGED, NON_FINITE
+from lrfinder_widget.widget.messages import PAGE_SETTINGS
+
+# A block that a page looks for to learn whether its host passes binary buffers on.
+PROBE = struct.pack("<d", 1.0)
+
+
+def plain(value: Any) -> Any:
+    """Return a NumPy or torch scalar as Python's number."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def page_settings(settings: SweepSettings) -> dict[str, Any]:
+    """Return the settings that a page shows."""
+    everything = settings.to_dict()
+    return {name: everything[name] for name in (*PAGE_SETTINGS, "rule")}
+
+
+def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the optimizer's name and each group's rate and ratio to the first."""
+    name, detail = describe(optimizer)
+    ratios = group_ratios(optimizer)
+    groups = [
+        {"label": f"group {index}", "lr": float(group["lr"]), "ratio": ratio}
+        for index, (group, ratio) in enumerate(zip(optimizer.param_groups, ratios, strict=True))
+    ]
+    return {"name": name, "detail": detail, "groups": groups}
+
+
+def applied_state(change: RateChange) -> dict[str, Any]:
+    """Return what was written, as read back from the optimizer."""
+    groups = [
+        {"label": group.label, "before": group.before, "after": group.after}
+        for group in change.groups
+    ]
+    return {"lr": change.lr, "groups": groups, "undo": True}
+
+
+def error_state(failure: Failure) -> dict[str, str]:
+    """Return a failure as text."""
+    return {"type": failure.type, "message": failure.message, "where": failure.where}
+
+
+def suggestion_list(result: LRFinderResult) -> list[dict[str, Any]]:
+    """Return each rule's suggestion, the one to follow first."""
+    found = result.suggestions
+    if not found:
+        return []
+    listed = [_suggestion(result.suggestion, "auto", "Suggested")]
+    return listed + [
+        _suggestion(suggestion, name, suggestion.label)
+        for name, suggestion in found.items()
+        if name != "auto"
+    ]
+
+
+def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
+    return {
+        "rule": rule,
+        "label": label,
+        "lr": suggestion.lr,
+        "index": suggestion.index,
+        "why": suggestion.why,
+    }
+
+
+def live_suggestions(
+    lrs: Sequence[float], losses: Sequence[float], settings: SweepSettings
+) -> list[dict[str, Any]]:
+    """Return the suggestions of a sweep in progress, once its curve has turned."""
+    result = LRFinderResult(lrs=lrs, losses=losses, settings=settings)
+    return suggestion_list(result) if has_turned(result.smoothed) else []
+
+
+def status_state(
+    runner: Runner, *, notes: Sequence[str], queued: bool, picture: int
+) -> dict[str, Any]:
+    """Return how the sweep stands."""
+    sweep_notes = runner.sweep.notes if runner.sweep else []
+    return {
+        "state": runner.state,
+        "run": runner.run_id,
+        "total": runner.total,
+        "points": len(runner.losses),
+        "text": _ending(runner),
+        "notes": [*sweep_notes, *notes],
+        "slowed": runner.state == RUNNING and runner.pace.slowed,
+        "controls": "queued" if queued else "live",
+        "picture": picture,
+    }
+
+
+def _ending(runner: Runner) -> str:
+    if runner.end_note:
+        return runner.end_note
+    sweep = runner.sweep
+    if runner.state != DONE or sweep is None:
+        return ""
+    if sweep.stop_reason == DIVERGED:
+        return f"stopped at {sweep.settings.diverge_threshold:g}× the best loss"
+    if sweep.stop_reason == NON_FINITE:
+        return f"stopped at step {len(runner.losses)}: the loss is not finite"
+    return ""
