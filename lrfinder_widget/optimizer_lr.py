@@ -16,6 +16,7 @@ from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.scheduler_rates import (
     check_owner,
     is_known,
+    number,
     scaled_rates,
     warm_up_positions,
     with_nested,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def get_lr(optimizer: Optimizer) -> float:
     """Return the learning rate of the optimizer's first parameter group."""
-    return float(optimizer.param_groups[0]["lr"])
+    return number(optimizer.param_groups[0]["lr"])
 
 
 def set_lr(optimizer: Optimizer, lr: float, *, scheduler: Any = None) -> None:
@@ -126,7 +127,7 @@ def change_lr(optimizer: Optimizer, lr: float, scheduler: Any = None) -> RateCha
 
     groups = optimizer.param_groups
     before = _floats(groups, "lr")
-    bases = [float(group.get("initial_lr", group["lr"])) for group in groups]
+    bases = [number(group.get("initial_lr", group["lr"])) for group in groups]
     targets = [rate * ratio for ratio in ratios]
     positions = warm_up_positions(groups, given)
     # All planned before the first is written: some may share a tensor.
@@ -252,12 +253,12 @@ def _checked(lr: Any) -> float:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise SettingsError(f"lr must be a number (got {lr!r}, of type {type(lr).__name__})")
     try:
-        number = float(value)
+        rate = float(value)
     except OverflowError:
-        number = math.inf
-    if not (math.isfinite(number) and number > 0):
+        rate = math.inf
+    if not (math.isfinite(rate) and rate > 0):
         raise SettingsError(f"lr must be positive and finite (got {lr!r})")
-    return number
+    return rate
 
 
 def _fill(tensor: Tensor, value: float) -> None:
@@ -266,7 +267,7 @@ def _fill(tensor: Tensor, value: float) -> None:
 
 
 def _floats(groups: list[dict[str, Any]], key: str) -> list[float]:
-    return [float(group[key]) for group in groups]
+    return [number(group[key]) for group in groups]
 
 
 def _copy(rate: Any) -> Any:

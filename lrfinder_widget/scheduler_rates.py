@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
@@ -18,6 +19,11 @@ from lrfinder_widget.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+def number(rate: Any) -> float:
+    """Return a learning rate as a float, from a tensor too (also one that is being learnt)."""
+    return float(rate.detach() if isinstance(rate, Tensor) else rate)
 
 
 def with_nested(schedulers: Iterable[Any]) -> Iterator[Any]:
@@ -78,7 +84,7 @@ def warm_up_positions(groups: list[dict[str, Any]], schedulers: list[Any]) -> li
     """Return which part of its base rate each group keeps; 1 outside a recursive warm-up."""
     if not any(_is_warming_up(scheduler) for scheduler in schedulers):
         return [1.0] * len(groups)
-    pairs = [(float(group["lr"]), float(group.get("initial_lr", 0))) for group in groups]
+    pairs = [(number(group["lr"]), number(group.get("initial_lr", 0))) for group in groups]
     return [current / initial if current and initial else 1.0 for current, initial in pairs]
 
 
@@ -100,7 +106,7 @@ def _inner(scheduler: Any) -> list[Any]:
 
 
 def _scaled(value: Any, base: float, target: float) -> float:
-    number = float(value)
-    if number == base:
+    rate = number(value)
+    if rate == base:
         return target
-    return number * (target / base) if base else number
+    return rate * (target / base) if base else rate
