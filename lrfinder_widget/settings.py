@@ -133,8 +133,7 @@ class SweepSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as JSON can hold them; a function as rule is named, not stored."""
         fields = self._fields()
-        if not isinstance(self.rule, str):
-            fields["rule"] = CUSTOM_RULE + getattr(self.rule, "__name__", type(self.rule).__name__)
+        fields["rule"] = rule_name(self.rule)
         if self.device is not None:
             fields["device"] = str(self.device)
         return fields
@@ -147,6 +146,13 @@ class SweepSettings:
     def _fields(self) -> dict[str, Any]:
         # dataclasses.asdict would deep-copy a callable rule's captured model.
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+
+def rule_name(rule: Rule) -> str:
+    """Return the name of a rule; a function's is marked as custom."""
+    if isinstance(rule, str):
+        return rule
+    return CUSTOM_RULE + getattr(rule, "__name__", type(rule).__name__)
 
 
 def learning_rates(settings: SweepSettings) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ nothing sideways and is unbiased at both ends.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WIDTH = 0.15
 REACH = 3.0  # standard deviations, beyond which weights are below 1 %
 MEDIAN_REACH = 2  # points to either side: one bad batch of five does not move a median
+SMALLEST_SPREAD = 1e-9  # of the neighbours' steps, below which they are one point
 FINEST = 8.0  # blocks per standard deviation that a long curve is cut into
 
 
@@ -70,23 +71,27 @@ def _width_in_points(lrs: ArrayLike) -> float:
     return max(1.0, min(wanted, widest))
 
 
+class _Points(NamedTuple):
+    steps: Vector
+    values: Vector
+    weights: Vector
+
+
 def _lag_free(steps: Vector, values: Vector, width: float) -> Vector:
     centre = running_median(values)
     noise = 1.4826 * float(np.median(np.abs(values - centre)))
     room = _room(centre, noise)
     weights = _fading(np.abs(values - centre), 5 * noise + 0.15 * room)
+    points = _Points(steps, values, weights)
     size = int(width / FINEST)
     if size <= 1:
-        return _local_lines(steps, values, weights, centre, width, room)[0]
+        return _local_lines(points, width, math.ceil(REACH * width), room)[0]
     # A long curve is summed up in blocks much shorter than the kernel: the same line, far sooner.
-    steps_of, values_of, weights_of = _blocks(steps, values, weights, size)
-    centre = running_median(values_of)
-    heights, slopes = _local_lines(
-        steps_of, values_of, weights_of, centre, width / size, room, unit=float(size)
-    )
-    line = np.interp(steps, steps_of, heights)
-    for end, outside in ((0, steps < steps_of[0]), (-1, steps > steps_of[-1])):
-        line[outside] = heights[end] + slopes[end] * (steps[outside] - steps_of[end])
+    blocks = _blocks(points, size)
+    heights, slopes = _local_lines(blocks, width, math.ceil(REACH * width / size), room)
+    line = np.interp(steps, blocks.steps, heights)
+    for end, outside in ((0, steps < blocks.steps[0]), (-1, steps > blocks.steps[-1])):
+        line[outside] = heights[end] + slopes[end] * (steps[outside] - blocks.steps[end])
     return line
 
 
@@ -100,49 +105,42 @@ def _room(centre: Vector, noise: float) -> float:
     return float(max(level - centre.min(), 0.0)) + 4 * noise
 
 
-def _local_lines(
-    steps: Vector,
-    values: Vector,
-    weights: Vector,
-    centre: Vector,
-    width: float,
-    room: float,
-    unit: float = 1.0,
-) -> tuple[Vector, Vector]:
+def _local_lines(points: _Points, width: float, reach: int, room: float) -> tuple[Vector, Vector]:
     """Fit a weighted line around each point and return its height and slope there.
 
     Neighbours whose loss is out of reach of the point's own level do not count, so that a
     blow-up at the end does not leak back into the valley, nor the valley into the blow-up.
     Since a fitted line stays a line under any weights, this bends nothing that is straight.
     """
-    reach = min(math.ceil(REACH * width), len(steps) - 1)
+    steps, values, weights = points
+    centre = running_median(values)
+    reach = min(reach, len(steps) - 1)
 
     def around(array: Vector) -> NDArray[np.float64]:
         return sliding_window_view(np.pad(array, reach), 2 * reach + 1)
 
-    offset = (around(steps) - steps[:, None]) / unit
+    offset = (around(steps) - steps[:, None]) / width
     rise = around(values) - centre[:, None]
-    weight = around(weights) * np.exp(-0.5 * (offset / width) ** 2) * _fading(np.abs(rise), room)
+    weight = around(weights) * np.exp(-0.5 * offset**2) * _fading(np.abs(rise), room)
     mass, first = weight.sum(axis=1), (weight * offset).sum(axis=1)
     second = (weight * offset**2).sum(axis=1)
     level, tilt = (weight * rise).sum(axis=1), (weight * offset * rise).sum(axis=1)
     spread = mass * second - first**2
     # One point alone gives no slope; none at all (an outlier among outliers) gives its median.
-    sloped = spread > 1e-9 * mass * second
+    sloped = spread > SMALLEST_SPREAD * mass * second
     slope = np.divide(mass * tilt - first * level, spread, out=np.zeros_like(mass), where=sloped)
     height = np.divide(level - slope * first, mass, out=np.zeros_like(mass), where=mass > 0)
-    return centre + height, slope / unit
+    return centre + height, slope / width
 
 
-def _blocks(
-    steps: Vector, values: Vector, weights: Vector, size: int
-) -> tuple[Vector, Vector, Vector]:
-    starts = np.arange(0, len(steps), size)
-    mass = np.add.reduceat(weights, starts)
+def _blocks(points: _Points, size: int) -> _Points:
+    """Return the means of successive blocks, weighted by what is in them."""
+    starts = np.arange(0, len(points.steps), size)
+    mass = np.add.reduceat(points.weights, starts)
     filled = mass > 0  # outliers alone make no block
-    mean_step = np.add.reduceat(weights * steps, starts)[filled] / mass[filled]
-    mean_value = np.add.reduceat(weights * values, starts)[filled] / mass[filled]
-    return mean_step, mean_value, mass[filled]
+    steps = np.add.reduceat(points.weights * points.steps, starts)[filled] / mass[filled]
+    values = np.add.reduceat(points.weights * points.values, starts)[filled] / mass[filled]
+    return _Points(steps, values, mass[filled])
 
 
 def _fading(distance: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
