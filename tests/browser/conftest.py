@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from lab import Lab, serve
 from notebook import Notebook, write_notebook
@@ -45,40 +45,52 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture
-def watcher() -> Iterator[Watcher]:
+@pytest.fixture(scope="session")
+def session_watcher() -> Watcher:
+    return Watcher()
+
+
+@pytest.fixture(autouse=True)
+def watcher(session_watcher) -> Iterator[Watcher]:
     """Fails the test on errors in the page and on requests that leave the machine."""
-    watcher = Watcher()
-    yield watcher
-    assert not watcher.complaints, "\n".join(watcher.complaints)
+    session_watcher.complaints.clear()
+    yield session_watcher
+    assert not session_watcher.complaints, "\n".join(session_watcher.complaints)
 
 
-@pytest.fixture
-def context(browser, watcher) -> Iterator[BrowserContext]:
+@pytest.fixture(scope="session")
+def context(browser, session_watcher) -> Iterator[BrowserContext]:
+    """One for all tests: JupyterLab's own files come from its cache."""
     context = browser.new_context(viewport=SIZE)
-    watcher.watch(context)
+    session_watcher.watch(context)
     yield context
     context.close()
 
 
 @pytest.fixture
-def new_page(context) -> Callable[[], Page]:
-    return context.new_page
+def own_context(browser, session_watcher) -> Iterator[BrowserContext]:
+    """One for tests that change what lies between page and server."""
+    context = browser.new_context(viewport=SIZE)
+    session_watcher.watch(context)
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def notebook(lab, new_page, request) -> Iterator[Callable[..., Notebook]]:
+def notebook(lab, context, watcher, request) -> Iterator[Callable[..., Notebook]]:
     """Make a notebook from cell sources, or take an existing one, and open it in a new tab."""
     tabs: list[Notebook] = []
     numbers = itertools.count()
     name = request.node.name.split("[")[0][5:50]
 
-    def open_notebook(cells: list[str] | Path, *, kernel: bool = True) -> Notebook:
+    def open_notebook(
+        cells: list[str] | Path, *, kernel: bool = True, context: BrowserContext = context
+    ) -> Notebook:
         path = cells
         if isinstance(cells, list):
             path = lab.root / f"{name}-{next(numbers)}.ipynb"
             write_notebook(path, cells)
-        tab = Notebook(new_page(), lab, path)
+        tab = Notebook(context.new_page(), lab, path)
         tabs.append(tab)
         return tab.open(kernel=kernel)
 

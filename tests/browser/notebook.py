@@ -227,5 +227,7 @@ class Notebook:
         return self.root.locator(".u-over").bounding_box()
 
     def close(self) -> None:
+        """Close the tab; its kernel goes on."""
         if self._kernel is not None:
             self._kernel.close()
+        self.page.close()

@@ -4,9 +4,9 @@ from cells import MODEL, RATE, STATE, sweep
 from holding_host import HoldingHost
 
 
-def test_the_curve_grows_and_apply_works_where_the_host_holds_messages_back(notebook, context):
-    host = HoldingHost(context)
-    tab = notebook([MODEL, sweep(400)])
+def test_the_curve_grows_and_apply_works_where_the_host_holds_messages_back(notebook, own_context):
+    host = HoldingHost(own_context)
+    tab = notebook([MODEL, sweep(400)], context=own_context)
     tab.run(0)
     tab.run(1)
     tab.wait_points(20)
