@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -193,13 +195,18 @@ def _guarded_modules(model: nn.Module) -> list[nn.Module]:
     # A compiled module's inside is traced: hooks there would be compiled in, and compiled anew.
     if hasattr(model, "_orig_mod"):
         return [model]
-    return [m for m in model.modules() if not isinstance(m, _scripted())]
+    return [
+        module
+        for module in model.modules()
+        # An activation holds nothing of the sweep; a hook on it would only cost time.
+        if module is model or _holds_tensors(module)
+        if not isinstance(module, torch.jit.ScriptModule)
+    ]
 
 
-def _scripted() -> type:
-    import torch
-
-    return torch.jit.ScriptModule
+def _holds_tensors(module: nn.Module) -> bool:
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next(tensors, None) is not None
 
 
 def _described(module: nn.Module, model: nn.Module) -> str:

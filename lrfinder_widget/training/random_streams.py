@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-# Exchanging the states takes 0.1 to 0.2 ms (most of it NumPy's); once in 30 ms that is below 1 % of
-# a sweep of the smallest models, and a slice is short beside anything a person does.
-SLICE_SECONDS = 0.03
+# Exchanging the states takes 0.1 to 0.2 ms (most of it NumPy's); once in 50 ms that is below 0.5 %
+# of a sweep of the smallest models, and a slice is short beside anything a person does.
+SLICE_SECONDS = 0.05
 
 
 class _Generator(Protocol):

@@ -80,11 +80,8 @@ def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
     }
 
 
-def live_suggestions(
-    lrs: Sequence[float], losses: Sequence[float], settings: SweepSettings
-) -> list[dict[str, Any]]:
+def live_suggestions(result: LRFinderResult) -> list[dict[str, Any]]:
     """Return the suggestions of a sweep in progress, once its curve has turned."""
-    result = LRFinderResult(lrs=lrs, losses=losses, settings=settings)
     return suggestion_list(result) if has_turned(result.smoothed) else []
 
 

@@ -16,25 +16,21 @@ import traitlets
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrfinder_widget.analysis.rules import resolve
-from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.figure import png
-from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
-from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, STOPPED, Runner
+from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Runner
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import Sweep
 from lrfinder_widget.widget import state
+from lrfinder_widget.widget.finder import Finder
 from lrfinder_widget.widget.host import Displays, Route, has_subshells
 from lrfinder_widget.widget.messages import (
     BadMessageError,
     Request,
     curve_block,
-    parse_request,
     parse_selection,
-    request_id,
 )
+from lrfinder_widget.widget.requests import Requests
 from lrfinder_widget.widget.stream import PointStream
 
 _STATIC = Path(__file__).parent / "static"
@@ -43,11 +39,8 @@ _STATE = (
     "curve",
 )  # fmt: skip
 _SUGGESTION_SECONDS = 0.5
-# A page may ask again and again; beyond this many waiting commands it is not a person.
-_MOST_WAITING = 64
-# Without a subshell the page's messages are handled on the main thread, one after the other. Hosts
-# that hold back what a thread sends (Colab) show a reply only if it is sent meanwhile.
-_REPLY_SECONDS = 0.25
+# Suggesting takes its time on a long curve: spend at most this share on it.
+_SUGGESTION_SHARE = 0.01
 _AWAIT_SECONDS = 0.05
 
 
@@ -113,39 +106,35 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         scheduler: Any = None,
         **settings: Any,
     ) -> None:
-        self._settings = SweepSettings.from_keywords(**settings)
-        resolve(self._settings.rule)
-        self._model = model
-        self._optimizer = optimizer
-        self._loader = loader
-        self._loss_fn = loss_fn
-        self._scheduler = scheduler
-        self._sweep_for(self._settings)  # refuses now what it would refuse later
-
         self._lock = threading.RLock()
         self._route = Route()
         self._displays = Displays()
-        self._runner = Runner(self)
-        self._stream = PointStream(self._send_block, self._smooth)
-        self._changes: list[RateChange] = []
-        self._result: LRFinderResult | None = None
+        self._finder = Finder(
+            model,
+            optimizer,
+            loader,
+            loss_fn,
+            scheduler,
+            SweepSettings.from_keywords(**settings),
+            listener=self,
+        )
+        self.runner = self._finder.runner
+        self._requests = Requests(self, on_subshell=lambda: self._route.on_subshell)
+        self._stream = PointStream(self.send_message, self._finder.smooth)
         self._page_seen = False
+        self._queued_clicks = False
         self._picture_of = 0
         self._picture_error = ""
-        self._queued_clicks = False
         self._next_suggestions = 0.0
         self._slowed = False
-        self._last_resync: tuple[Any, float] = (None, 0.0)
         super().__init__()
         self._publish(
             status=self._status(),
-            settings=state.page_settings(self._settings),
+            settings=state.page_settings(self._finder.settings),
             selection={"rule": "auto"},
             optimizer=state.optimizer_state(optimizer),
         )
         self.on_msg(self._on_page_message)
-
-    # What people call
 
     def show(self, *, wait: bool = False) -> Self:
         """Show the widget in this cell and start a sweep, if none has run yet.
@@ -160,10 +149,10 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         LRFinderWidget
             The widget itself; as a cell's last expression it is still shown once.
         """
-        self._refuse_closed()
-        fresh = self._runner.state == IDLE
+        self._finder.refuse_closed()
+        fresh = self.runner.state == IDLE and self.runner.finished
         if fresh:
-            self._sweep_for(self._settings).check_free()
+            self._finder.check_free()
         self._displays.show(self._bundle(), explicitly=True)
         if fresh:
             self.run()
@@ -179,21 +168,20 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         SweepInProgressError
             If a sweep that is not this widget's trains the same parameters.
         """
-        self._refuse_closed()
-        self._runner.inherit()
-        self._start(self._settings)
+        self.runner.inherit()
+        self._finder.start()
 
     def pause(self) -> None:
         """Take no further step until `resume`; the model stays the sweep's."""
-        self._answer_of(self._runner.pause())
+        self.runner.pause().result()
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self._answer_of(self._runner.resume())
+        self.runner.resume().result()
 
     def stop(self) -> None:
         """End the sweep; returns when everything is restored."""
-        self._answer_of(self._runner.stop())
+        self.runner.stop().result()
 
     def wait(self, timeout: float | None = None) -> LRFinderResult:
         """Block until the sweep has ended, and return its result.
@@ -209,23 +197,23 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         Exception
             Whatever the model, the loss or the loader raised.
         """
-        self._refuse_unstarted()
-        self._runner.wait(timeout)
-        return self._outcome()
+        self._finder.refuse_unstarted()
+        self.runner.wait(timeout)
+        return self._finder.outcome()
 
     def __await__(self) -> Generator[Any, None, LRFinderResult]:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> LRFinderResult:
-        self._refuse_unstarted()
+        self._finder.refuse_unstarted()
         try:
             # An idle event loop does not see an interrupt: wake often enough to answer at once.
-            while not self._runner.finished:
+            while not self.runner.finished:
                 await asyncio.sleep(_AWAIT_SECONDS)
         except (asyncio.CancelledError, KeyboardInterrupt):
-            self._runner.stop("interrupted").result()
+            self.runner.stop("interrupted").result()
             raise
-        return self._outcome()
+        return self._finder.outcome()
 
     @property
     def lr(self) -> float | None:
@@ -240,7 +228,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def result(self) -> LRFinderResult | None:
-        return self._result
+        return self._finder.result
 
     def apply(self, lr: float | None = None) -> None:
         """Set the optimizer's learning rate, by default to the chosen one.
@@ -261,69 +249,61 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
                     "no learning rate is chosen yet: pass one, move the marker, or wait for the "
                     "suggestion (widget.wait())"
                 )
-        self._answer_of(self._runner.call(lambda: self._apply(lr)))
+        self.runner.call(lambda: self.apply_rate(lr)).result()
 
     def undo(self) -> None:
         """Put back the learning rates from before the last `apply`."""
-        self._answer_of(self._runner.call(self._undo))
+        self.runner.call(self.undo_rate).result()
 
     def close(self) -> None:
         """Stop, restore, and take the widget off the page."""
-        runner = getattr(self, "_runner", None)
-        if runner is not None and runner.state != CLOSED:
-            runner.close().result()
-        super().close()
-
-    # What the runner tells, on its thread
+        # ipywidgets closes in __del__ too, also after a constructor that refused its arguments.
+        runner = getattr(self, "runner", None)
+        if runner is not None:
+            if runner.state != CLOSED:
+                runner.close().result()
+            super().close()
 
     def started(self, runner: Runner) -> None:
+        """Tell the pages that a run begins (see `lrfinder_widget.runner.Listener`)."""
         self._stream.begin(runner.run_id, runner.total)
         self._next_suggestions = time.monotonic() + _SUGGESTION_SECONDS
         self._slowed = False
         self._publish(status=self._status(), suggestions=[], error=None, curve=b"", applied=None)
 
     def stepped(self, runner: Runner) -> None:
-        if len(runner.lrs) == 1:
-            self._publish(loss=runner.sweep.loss_name if runner.sweep else "", status=self._status())
+        """Pass a point on, as far as it is time (see `lrfinder_widget.runner.Listener`)."""
+        if len(runner.lrs) == 1 and runner.sweep is not None:
+            self._publish(loss=runner.sweep.loss_name, status=self._status())
         self._stream.push_if_due(runner.lrs, runner.losses, runner.seconds_left)
         if time.monotonic() >= self._next_suggestions:
-            self._update_while_running(runner)
+            self._suggest_so_far(runner)
 
     def changed(self, runner: Runner) -> None:
-        self._stream.flush(runner.lrs, runner.losses)
-        if runner.active:
-            self._publish(status=self._status())
-            return
-        changes: dict[str, Any] = {"optimizer": state.optimizer_state(self._optimizer)}
-        if runner.state == FAILED and runner.failure is not None:
-            changes["error"] = state.error_state(runner.failure)
-        if runner.state in (DONE, STOPPED, FAILED) and runner.lrs:
-            changes |= self._finish(runner)
-        if not self._page_seen:
-            self._draw_picture()
+        """Tell the pages how the sweep stands (see `lrfinder_widget.runner.Listener`)."""
+        changes: dict[str, Any] = {}
+        if runner.run_id:
+            self._stream.flush(runner.lrs, runner.losses)
+        if not runner.active:
+            changes["optimizer"] = state.optimizer_state(self._finder.optimizer)
+            if runner.state == FAILED and runner.failure is not None:
+                changes["error"] = state.error_state(runner.failure)
+            if runner.lrs and runner.state != CLOSED:
+                changes |= self._finished(self._finder.finish())
+            if not self._page_seen:
+                self._draw_picture()
         self._publish(**changes, status=self._status())
 
-    def _finish(self, runner: Runner) -> dict[str, Any]:
-        sweep = runner.sweep
-        result = LRFinderResult(
-            lrs=runner.lrs,
-            losses=runner.losses,
-            settings=self._shown_settings(),
-            stop_reason=sweep.stop_reason if sweep else STOPPED,
-            notes=tuple(sweep.notes) if sweep else (),
-            loss_name=sweep.loss_name if sweep else "",
-        )
-        if runner.state != FAILED:
-            self._result = result
-        return {
-            "suggestions": state.suggestion_list(result),
-            "curve": self._curve_of(result),
-        }
+    def _finished(self, result: LRFinderResult) -> dict[str, Any]:
+        curve = b""
+        if self._stream.binary:
+            curve = curve_block(result.lrs, result.losses, result.smoothed)
+        return {"suggestions": state.suggestion_list(result), "curve": curve}
 
-    def _update_while_running(self, runner: Runner) -> None:
+    def _suggest_so_far(self, runner: Runner) -> None:
         began = time.monotonic()
         changes: dict[str, Any] = {}
-        found = state.live_suggestions(runner.lrs, runner.losses, self._shown_settings())
+        found = state.live_suggestions(self._finder.curve_so_far())
         if found != self.suggestions:
             changes["suggestions"] = found
         if runner.pace.slowed != self._slowed:
@@ -332,246 +312,117 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         if changes:
             self._publish(**changes)
         now = time.monotonic()
-        self._next_suggestions = now + max(_SUGGESTION_SECONDS, 50 * (now - began))
-
-    # What pages ask
+        self._next_suggestions = now + max(
+            _SUGGESTION_SECONDS, (now - began) / _SUGGESTION_SHARE
+        )
 
     def _on_page_message(self, _: Any, content: Any, _buffers: Any) -> None:
         self._route.learn()
-        try:
-            request = parse_request(content)
-        except BadMessageError as problem:
-            self._reply(request_id(content), problem)
-            return
-        self._page_seen = True
-        try:
-            future = getattr(self, f"_asked_{request.kind}")(request)
-        except LRFinderError as problem:
-            self._reply(request.id, problem)
-            return
-        if future is None:
-            self._reply(request.id)
-            return
-        future.add_done_callback(lambda done: self._reply(request.id, done.exception(), done))
-        if not self._route.on_subshell:
-            self._await_briefly(future)
+        self._requests.handle(content)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take over what a page writes: the selection, if it is one; nothing else is a page's."""
         self._route.learn()
         if "selection" not in sync_data:
             return
-        rules = ["auto", *(s["rule"] for s in self.suggestions)]
+        rules = ["auto", *(suggestion["rule"] for suggestion in self.suggestions)]
         try:
             selection = parse_selection(sync_data["selection"], rules)
         except BadMessageError as problem:
             self.send_state("selection")
-            self._reply(None, problem)
+            self._requests.refuse(None, problem)
             return
         with self._lock:
             super().set_state({"selection": selection})
 
-    def _asked_hello(self, request: Request) -> None:
-        binary = request.fields["binary"]
-        if binary is None:
-            self._send_block({"kind": "welcome", "id": request.id, "probe": True}, [state.PROBE])
-        else:
+    def send_message(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        """Send a custom message to every page."""
+        if self.comm is not None:
+            self.send(content, buffers)
+
+    def _send(self, msg: Any, buffers: Any = None) -> None:
+        self._route.run(super()._send, msg, buffers)
+
+    def greet(self, *, binary: bool | None) -> None:
+        """Take note of a page, and of whether binary buffers reach it."""
+        self._page_seen = True
+        if binary is not None:
             self._stream.binary = self._stream.binary and binary
             self._queued_clicks = not (has_subshells() and self._route.on_subshell)
         changes: dict[str, Any] = {"status": self._status()}
-        if not self._runner.active:
-            changes["optimizer"] = state.optimizer_state(self._optimizer)
+        if not self.runner.active:
+            changes["optimizer"] = state.optimizer_state(self._finder.optimizer)
         self._publish(**changes)
 
-    def _asked_resync(self, request: Request) -> None:
-        # Every answer reaches every page: a second one at once would tell nothing new.
-        key = tuple(request.fields.values())
-        last, at = self._last_resync
-        now = time.monotonic()
-        if key == last and now - at < _AWAIT_SECONDS:
-            return
-        self._last_resync = (key, now)
+    def send_all(self, request: Request) -> None:
+        """Send the whole state, and the points that a page lacks."""
         with self._lock:
-            keys = [key for key in _STATE if self._stream.binary or key != "curve"]
-            self.send_state(keys)
-        runner = self._runner
+            self.send_state([key for key in _STATE if self._stream.binary or key != "curve"])
+        runner = self.runner
         self._stream.answer(request.fields, runner.lrs, runner.losses, runner.seconds_left)
 
-    def _asked_run(self, request: Request) -> Future[Any]:
-        self._refuse_stale(request)
-        self._configure(request.fields["settings"])
-        return self._start(self._settings)
+    def start_with(self, changes: dict[str, Any]) -> Future[Any]:
+        """Start a run with changed settings."""
+        self.configure(changes)
+        return self._finder.start()
 
-    def _asked_pause(self, request: Request) -> Future[Any]:
-        self._refuse_stale(request)
-        return self._runner.pause()
-
-    def _asked_resume(self, request: Request) -> Future[Any]:
-        self._refuse_stale(request)
-        return self._runner.resume()
-
-    def _asked_stop(self, request: Request) -> Future[Any]:
-        self._refuse_stale(request)
-        return self._runner.stop()
-
-    def _asked_configure(self, request: Request) -> None:
-        self._configure(request.fields["settings"])
-
-    def _asked_apply(self, request: Request) -> Future[Any]:
-        self._refuse_flood()
-        return self._runner.call(lambda: self._apply(request.fields["lr"]))
-
-    def _asked_undo(self, _: Request) -> Future[Any]:
-        self._refuse_flood()
-        return self._runner.call(self._undo)
-
-    def _asked_picture(self, request: Request) -> Future[Any] | None:
-        self._refuse_stale(request)
-        if self._picture_of == self._runner.run_id:
-            return None
-        return self._runner.job(self._put_picture)
-
-    def _asked_save_picture(self, request: Request) -> Future[Any]:
-        self._refuse_stale(request)
-        return self._runner.job(self._encoded_picture)
-
-    def _refuse_stale(self, request: Request) -> None:
-        self._refuse_flood()
-        if request.fields["run"] != self._runner.run_id:
-            raise LRFinderError(
-                f"{request.kind} is meant for run {request.fields['run']}, but this is run "
-                f"{self._runner.run_id}"
-            )
-
-    def _refuse_flood(self) -> None:
-        if self._runner.waiting > _MOST_WAITING:
-            raise LRFinderError("too many requests at once; try again in a moment")
-
-    def _reply(
-        self,
-        number: int | None,
-        problem: BaseException | None = None,
-        done: Future[Any] | None = None,
-    ) -> None:
-        reply: dict[str, Any] = {"kind": "reply", "id": number, "ok": problem is None}
-        if problem is not None:
-            reply["error"] = str(problem) or type(problem).__name__
-        elif done is not None and isinstance(done.result(), dict):
-            reply |= done.result()
-        self._send_block(reply, None)
-
-    @staticmethod
-    def _await_briefly(future: Future[Any]) -> None:
-        deadline = time.monotonic() + _REPLY_SECONDS
-        while not future.done() and time.monotonic() < deadline:
-            time.sleep(0.002)
-
-    # Doing it
-
-    def _sweep_for(self, settings: SweepSettings) -> Sweep:
-        return Sweep(
-            self._model,
-            self._optimizer,
-            self._loader,
-            self._loss_fn,
-            settings,
-            scheduler=self._scheduler,
-            displace=self._give_way,
-        )
-
-    def _give_way(self) -> None:
-        self._runner.stop("replaced by a new sweep of this model").result()
-
-    def _start(self, settings: SweepSettings) -> Future[Any]:
-        sweep = self._sweep_for(settings)
-        if not self._runner.active:
-            sweep.check_free()
-        return self._runner.run(sweep)
-
-    def _configure(self, changes: dict[str, Any]) -> None:
-        settings = self._settings.replace(**changes)
-        smoothing = settings.beta != self._settings.beta
-        self._settings = settings
-        published: dict[str, Any] = {"settings": state.page_settings(settings)}
-        if smoothing:
-            published |= self._smooth_anew()
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change the settings for the next run; the smoothing acts at once."""
+        smoothing_changed = self._finder.configure(changes)
+        published: dict[str, Any] = {"settings": state.page_settings(self._finder.settings)}
+        if smoothing_changed:
+            runner, result = self.runner, self._finder.result
+            self._stream.push_smoothed(runner.lrs[:], runner.losses[:])
+            if result is not None and not runner.active:
+                published |= self._finished(result)
         self._publish(**published)
 
-    def _smooth_anew(self) -> dict[str, Any]:
-        runner = self._runner
-        if self._result is not None and not runner.active:
-            self._result = self._result.resmoothed(self._settings.beta)
-        self._stream.push_smoothed(list(runner.lrs), list(runner.losses))
-        if runner.active or self._result is None:
-            return {}
-        return {
-            "suggestions": state.suggestion_list(self._result),
-            "curve": self._curve_of(self._result),
-        }
+    def apply_rate(self, lr: float) -> None:
+        """Set the optimizer's rate and tell the pages; on the runner's thread."""
+        change = self._finder.apply(lr)
+        optimizer = state.optimizer_state(self._finder.optimizer)
+        self._publish(applied=state.applied_state(change), optimizer=optimizer)
 
-    def _shown_settings(self) -> SweepSettings:
-        """Return the settings of the run that is shown, with the smoothing chosen since."""
-        sweep = self._runner.sweep
-        ran = sweep.settings if sweep else self._settings
-        return ran.replace(beta=self._settings.beta)
+    def undo_rate(self) -> None:
+        """Put the former rate back and tell the pages; on the runner's thread."""
+        self._finder.undo()
+        self._publish(applied=None, optimizer=state.optimizer_state(self._finder.optimizer))
 
-    def _smooth(self, lrs: Any, losses: Any) -> Any:
-        return smooth(lrs, losses, self._settings.beta)
+    def put_picture(self) -> None:
+        """Put the static picture beside the widget, once a run."""
+        if self._picture_of != self.runner.run_id:
+            self._draw_picture()
+            self._publish(status=self._status())
 
-    def _curve_of(self, result: LRFinderResult) -> bytes:
-        if not self._stream.binary:
-            return b""
-        return curve_block(result.lrs, result.losses, result.smoothed)
-
-    def _apply(self, lr: float) -> None:
-        change = change_lr(self._optimizer, lr, self._scheduler)
-        self._changes.append(change)
-        self._publish(
-            applied=state.applied_state(change),
-            optimizer=state.optimizer_state(self._optimizer),
-        )
-
-    def _undo(self) -> None:
-        if not self._changes:
-            raise LRFinderError("nothing to undo: no learning rate was applied")
-        self._changes.pop().undo()
-        self._publish(applied=None, optimizer=state.optimizer_state(self._optimizer))
-
-    # What is shown
-
-    def _ipython_display_(self) -> None:
-        self._refuse_closed()
-        self._displays.show(self._bundle(), explicitly=False)
-
-    def _bundle(self) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(self._repr_mimebundle_()[0])
-        if self._result is not None and not self._runner.active:
-            bundle["image/png"] = self._encoded_picture()["png"]
-        return bundle
-
-    def _encoded_picture(self) -> dict[str, str]:
-        if self._result is None:
+    def encoded_picture(self) -> dict[str, str]:
+        """Return the static picture as base64."""
+        if self._finder.result is None:
             raise LRFinderError("there is no finished curve to draw yet")
-        return {"png": base64.b64encode(png(self._result, self.lr)).decode("ascii")}
-
-    def _put_picture(self) -> None:
-        self._draw_picture()
-        self._publish(status=self._status())
+        return {"png": base64.b64encode(png(self._finder.result, self.lr)).decode("ascii")}
 
     def _draw_picture(self) -> None:
-        if self._result is None or not self._displays:
+        if self._finder.result is None or not self._displays:
             return
         try:
             self._displays.update(self._bundle())
         except Exception as problem:  # noqa: BLE001 - a curve is worth more than its picture
             self._picture_error = f"The picture could not be drawn: {problem}"
         else:
-            self._picture_of = self._runner.run_id
+            self._picture_of = self.runner.run_id
+
+    def _ipython_display_(self) -> None:
+        self._finder.refuse_closed()
+        self._displays.show(self._bundle(), explicitly=False)
+
+    def _bundle(self) -> dict[str, Any]:
+        bundle: dict[str, Any] = dict(self._repr_mimebundle_()[0])
+        if self._finder.result is not None and not self.runner.active:
+            bundle["image/png"] = self.encoded_picture()["png"]
+        return bundle
 
     def _status(self) -> dict[str, Any]:
-        runner = self._runner
         return state.status_state(
-            runner,
+            self.runner,
             notes=[self._picture_error] if self._picture_error else [],
             queued=self._queued_clicks,
             picture=self._picture_of,
@@ -582,30 +433,3 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         with self._lock, self.hold_sync():
             for name, value in traits.items():
                 setattr(self, name, value)
-
-    def _send_block(self, content: dict[str, Any], buffers: list[bytes] | None) -> None:
-        if self.comm is not None:
-            self.send(content, buffers)
-
-    def _send(self, msg: Any, buffers: Any = None) -> None:
-        self._route.run(super()._send, msg, buffers)
-
-    def _answer_of(self, future: Future[Any]) -> Any:
-        """Wait for a command to be obeyed, open to interrupts."""
-        return future.result()
-
-    def _outcome(self) -> LRFinderResult:
-        failure = self._runner.failure
-        if failure is not None:
-            raise failure.error
-        if self._result is None:
-            raise LRFinderError("the sweep ended before its first point")
-        return self._result
-
-    def _refuse_closed(self) -> None:
-        if self._runner.state == CLOSED:
-            raise LRFinderError("this widget is closed; make a new LRFinderWidget")
-
-    def _refuse_unstarted(self) -> None:
-        if self._runner.state == IDLE and self._runner.finished:
-            raise LRFinderError("no sweep was started: call show() or run() first")

@@ -1,0 +1,157 @@
+"""What a widget finds a rate for: model, settings, sweeps, the result, what was applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrfinder_widget.analysis.rules import resolve
+from lrfinder_widget.analysis.smoothing import smooth
+from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.optimizer_lr import RateChange, change_lr
+from lrfinder_widget.result import LRFinderResult
+from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
+from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.sweep import Sweep
+
+
+class Finder:
+    """The widget without its page.
+
+    Attributes
+    ----------
+    settings : SweepSettings
+        For the next run.
+    runner : Runner
+        The thread that owns the sweeps.
+    result : LRFinderResult or None
+        The last finished sweep's.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loader: Iterable[Any],
+        loss_fn: Callable[..., Tensor] | None,
+        scheduler: Any,
+        settings: SweepSettings,
+        listener: Listener,
+    ) -> None:
+        resolve(settings.rule)
+        self.settings = settings
+        self.optimizer = optimizer
+        self.result: LRFinderResult | None = None
+        self._model = model
+        self._loader = loader
+        self._loss_fn = loss_fn
+        self._scheduler = scheduler
+        self._changes: list[RateChange] = []
+        self._new_sweep()  # refuses now what it would refuse later
+        self.runner = Runner(listener)
+
+    def start(self) -> Future[Any]:
+        """Start a sweep with the present settings; one of this widget's is stopped first.
+
+        Raises
+        ------
+        SweepInProgressError
+            If a sweep that does not give way trains the same parameters.
+        """
+        self.check_free()
+        return self.runner.run(self._new_sweep())
+
+    def check_free(self) -> None:
+        """Raise `SweepInProgressError` if `start` would do so now."""
+        self.refuse_closed()
+        if not self.runner.active:
+            self._new_sweep().check_free()
+
+    def configure(self, changes: dict[str, Any]) -> bool:
+        """Change settings for the next run; return whether the smoothing, which acts at once, did.
+
+        Raises
+        ------
+        SettingsError
+            If they cannot be used; nothing is changed.
+        """
+        settings = self.settings.replace(**changes)
+        smoothing_changed = settings.beta != self.settings.beta
+        self.settings = settings
+        if smoothing_changed and self.result is not None:
+            self.result = self.result.resmoothed(settings.beta)
+        return smoothing_changed
+
+    def apply(self, lr: float) -> RateChange:
+        """Set the optimizer's learning rate; on the runner's thread, with no sweep running."""
+        change = change_lr(self.optimizer, lr, self._scheduler)
+        self._changes.append(change)
+        return change
+
+    def undo(self) -> None:
+        """Put back the rates from before the last `apply`."""
+        if not self._changes:
+            raise LRFinderError("nothing to undo: no learning rate was applied")
+        self._changes.pop().undo()
+
+    def finish(self) -> LRFinderResult:
+        """Keep the curve of the sweep that just ended, unless it failed, and return it."""
+        result = self.curve_so_far()
+        if self.runner.state != FAILED:
+            self.result = result
+        return result
+
+    def curve_so_far(self) -> LRFinderResult:
+        """Return the points of the run that is shown, smoothed as chosen since."""
+        runner, sweep = self.runner, self.runner.sweep
+        count = len(runner.losses)
+        if sweep is None:
+            return LRFinderResult(lrs=(), losses=(), settings=self.settings)
+        return LRFinderResult(
+            lrs=runner.lrs[:count],
+            losses=runner.losses[:count],
+            settings=sweep.settings.replace(beta=self.settings.beta),
+            stop_reason=sweep.stop_reason,
+            notes=tuple(sweep.notes),
+            loss_name=sweep.loss_name,
+        )
+
+    def smooth(self, lrs: Sequence[float], losses: Sequence[float]) -> Any:
+        """Smooth a curve as the settings say."""
+        return smooth(lrs, losses, self.settings.beta)
+
+    def outcome(self) -> LRFinderResult:
+        """Return the result of the sweep that has ended, or raise what made it fail."""
+        if self.runner.failure is not None:
+            raise self.runner.failure.error
+        if self.result is None:
+            raise LRFinderError("the sweep ended before its first point")
+        return self.result
+
+    def refuse_closed(self) -> None:
+        """Raise `LRFinderError` if the widget is closed."""
+        if self.runner.state == CLOSED:
+            raise LRFinderError("this widget is closed; make a new LRFinderWidget")
+
+    def refuse_unstarted(self) -> None:
+        """Raise `LRFinderError` if there is no sweep to wait for."""
+        if self.runner.state == IDLE and self.runner.finished:
+            raise LRFinderError("no sweep was started: call show() or run() first")
+
+    def _new_sweep(self) -> Sweep:
+        return Sweep(
+            self._model,
+            self.optimizer,
+            self._loader,
+            self._loss_fn,
+            self.settings,
+            scheduler=self._scheduler,
+            displace=self._give_way,
+        )
+
+    def _give_way(self) -> None:
+        self.runner.stop("a new sweep of this model took its place").result()
