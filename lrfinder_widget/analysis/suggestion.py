@@ -55,8 +55,18 @@ class Suggestion(float):
         """The learning rate, as a plain number."""
         return float(self)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the suggestion as JSON can hold it: the arguments that make it."""
+        return {
+            "lr": self.lr,
+            "index": self.index,
+            "why": self.why,
+            "rule": self.rule,
+            "label": self.label,
+        }
+
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return (self.lr, self.index, self.why, self.rule, self.label)
+        return tuple(self.to_dict().values())
 
     def __repr__(self) -> str:
         return f"Suggestion({self.lr:.3g}, rule={self.rule!r}, why={self.why!r})"
