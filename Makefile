@@ -58,11 +58,11 @@ clean: ## remove all that these commands made
 	rm -rf $(VENV) js/node_modules lrfinder_widget/widget/static build dist \
 		.mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The bundle comes first: installing then finds it and does not build it a second time.
+# The bundle comes first, so that installing need not build it a second time.
 $(INSTALLED): pyproject.toml constraints.txt | $(BUNDLE)
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found: install one, or name it with make PYTHON=..." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(MODULES): js/package.json js/package-lock.json
