@@ -1,4 +1,5 @@
 // One per model, made in `initialize`: holds the curve and speaks with the kernel. Views draw it.
+import { chosenRate } from "./choice.ts";
 import { Connection } from "./connection.ts";
 import { Curve } from "./curve.ts";
 import {
@@ -82,6 +83,15 @@ export class Session {
     return this.model.get(name);
   }
 
+  /** The chosen learning rate. */
+  get rate(): number {
+    const axis = this.axis ?? {
+      low: this.get("settings").start_lr,
+      high: this.get("settings").end_lr,
+    };
+    return chosenRate(this.selection.value, this.get("suggestions"), this.get("optimizer"), axis);
+  }
+
   get ended(): boolean {
     return ENDED.has(this.get("status").state);
   }
@@ -97,8 +107,8 @@ export class Session {
   }
 
   /** Ask the kernel for something the user wants; a refusal is shown beside what was asked. */
-  async command(kind: Command, lr?: number): Promise<Answer> {
-    const request = this.#requestFor(kind, lr);
+  async command(kind: Command): Promise<Answer> {
+    const request = this.#requestFor(kind);
     this.pending.add(kind);
     this.view.setRefusal(kind, null);
     const answer = await this.requests.ask(request, COMMAND_TIMEOUT);
@@ -135,8 +145,8 @@ export class Session {
     this.#offerPicture();
   }
 
-  #requestFor(kind: Command, lr: number | undefined): Request {
-    if (kind === "apply") return { kind, lr: lr ?? NaN };
+  #requestFor(kind: Command): Request {
+    if (kind === "apply") return { kind, lr: this.rate };
     if (kind === "undo") return { kind };
     return { kind, run: this.get("status").run };
   }

@@ -1,5 +1,6 @@
 // What a view must find again when the host re-creates it: zoom, fold-out, drafts, focus, refusals.
 
+import type { FocusMemory } from "./focus.ts";
 import type { Settings } from "./protocol.ts";
 import type { Command } from "./session.ts";
 
@@ -17,6 +18,8 @@ export class ViewState {
   /** The number field as typed, while it differs from the chosen rate. */
   rate: string | null = null;
   rateProblem = "";
+  /** The control that has the keyboard, and the view it is in. */
+  focus: FocusMemory | null = null;
   #refusals = new Map<Command, string>();
   #changed: () => void;
 

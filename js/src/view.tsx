@@ -1,68 +1,119 @@
+// One view of a session: a card that is drawn at most once an animation frame.
 import { render } from "preact";
+import { ApplyRow } from "./apply.tsx";
 import { Chart } from "./chart.ts";
-import { lossRange } from "./loss-range.ts";
-import { frameOf, lossTicks, minorRates, rateTicks } from "./scales.ts";
+import { ChartPanel } from "./chart-panel.tsx";
+import { Chips } from "./chips.tsx";
+import { rememberFocus, restoreFocus } from "./focus.ts";
+import { Foot, Problems } from "./foot.tsx";
+import { Head } from "./head.tsx";
+import { keepKeys } from "./keys.ts";
+import { CANVAS_HEIGHT, type Layout, LayoutMemory } from "./layout.ts";
 import type { Session } from "./session.ts";
-import { followTheme, readColours } from "./theme.ts";
+import { SettingsPanel } from "./settings.tsx";
+import { type Colours, followTheme, readColours } from "./theme.ts";
 
+let views = 0;
+
+/** Draw `session` into `el` until the signal. */
 export function mount(session: Session, el: HTMLElement, signal: AbortSignal): void {
-  const root = document.createElement("div");
-  root.className = "lrf";
-  const panel = document.createElement("div");
-  const plot = document.createElement("div");
-  root.append(plot, panel);
+  const root = document.createElement("section");
+  root.className = "lrf-root";
+  const id = `lrf-${++views}`;
+  root.setAttribute("aria-labelledby", `${id}-title`);
   el.append(root);
-  const chart = new Chart(plot);
-  const draw = () => {
-    const width = el.clientWidth;
-    if (width === 0) return;
-    const { axis, curve } = session;
-    const x = { low: Math.log10(axis?.low ?? 1e-7), high: Math.log10(axis?.high ?? 10) };
-    const y = lossRange(curve.losses, curve.smoothed);
-    const frame = frameOf(width, 270);
-    const { lrs, losses, smoothed } = curve;
-    chart.draw({
-      width,
-      height: 270,
-      x,
-      y,
-      rateTicks: rateTicks(x, frame.width),
-      minorRates: minorRates(x),
-      lossTicks: lossTicks(y, frame.height),
-      lrs,
-      losses,
-      smoothed,
-      colours: readColours(root),
-    });
-    const status = session.get("status");
-    const lr = session.get("suggestions")[0]?.lr ?? 1e-3;
-    render(
-      <div>
-        {status.state} {status.points} of {status.total}
-        <button type="button" onClick={() => session.command("stop")}>
-          Stop
-        </button>
-        <button type="button" onClick={() => session.command("apply", lr)}>
-          Apply
-        </button>
-      </div>,
-      panel,
-    );
-  };
-  let frame = 0;
-  const later = () => {
-    frame ||= requestAnimationFrame(() => {
-      frame = 0;
-      draw();
-    });
-  };
+  const view = new View(session, root, id);
+  const later = () => view.later();
   session.subscribe(later, signal);
-  followTheme(root, later, signal);
+  keepKeys(root, signal);
+  rememberFocus(root, session.view, signal);
+  followTheme(root, () => view.recolour(), signal);
+  root.addEventListener("keydown", (event) => view.escape(event), { signal });
   const observer = new ResizeObserver(later);
-  observer.observe(el);
+  observer.observe(root);
   signal.addEventListener("abort", () => {
     observer.disconnect();
-    chart.destroy();
+    view.destroy();
     root.remove();
+    // The view that takes over may have been drawn before this one went.
+    session.changed();
   });
+}
+
+class View {
+  #session: Session;
+  #root: HTMLElement;
+  #id: string;
+  #layouts = new LayoutMemory();
+  #chart: Chart | null = null;
+  #colours: Colours | null = null;
+  #drawn: [Layout, Colours] | null = null;
+  #frame = 0;
+
+  constructor(session: Session, root: HTMLElement, id: string) {
+    this.#session = session;
+    this.#root = root;
+    this.#id = id;
+  }
+
+  later(): void {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#draw();
+    });
+  }
+
+  recolour(): void {
+    this.#colours = null;
+    this.later();
+  }
+
+  escape(event: KeyboardEvent): void {
+    const { view } = this.#session;
+    if (event.key === "Escape" && (view.zoom || view.zooming)) {
+      view.update({ zoom: null, zooming: false });
+    }
+  }
+
+  destroy(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#chart?.destroy();
+    render(null, this.#root);
+  }
+
+  #draw(): void {
+    const width = this.#root.clientWidth;
+    // Hosts attach views late and detach them while they are out of sight.
+    if (width === 0) return;
+    const layout = this.#layouts.of(this.#session, width);
+    render(<Card session={this.#session} layout={layout} id={this.#id} />, this.#root);
+    this.#drawChart(layout);
+    restoreFocus(this.#root, this.#session.view);
+  }
+
+  #drawChart(layout: Layout): void {
+    this.#colours ??= readColours(this.#root);
+    if (this.#drawn?.[0] === layout && this.#drawn[1] === this.#colours) return;
+    this.#drawn = [layout, this.#colours];
+    const host = this.#root.querySelector<HTMLElement>(".lrf-canvas");
+    if (!host) return;
+    this.#chart ??= new Chart(host);
+    const { lrs, losses, smoothed } = this.#session.curve;
+    const height = CANVAS_HEIGHT;
+    this.#chart.draw({ ...layout, height, lrs, losses, smoothed, colours: this.#colours });
+  }
+}
+
+function Card({ session, layout, id }: { session: Session; layout: Layout; id: string }) {
+  return (
+    <>
+      <Head session={session} id={id} />
+      <ChartPanel session={session} layout={layout} />
+      <Chips session={session} />
+      <ApplyRow session={session} id={id} />
+      <Problems session={session} />
+      <SettingsPanel session={session} id={id} />
+      <Foot session={session} />
+    </>
+  );
 }

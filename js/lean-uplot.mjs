@@ -1,0 +1,67 @@
+// uPlot without what this chart never calls: its cursor, legend, time axes, log scales and other
+// curves. They are a third of it, and the bundle is copied into every notebook that is saved with it.
+import { readFile } from "node:fs/promises";
+
+const FILE = /uplot[\\/]dist[\\/]uPlot\.esm\.js$/;
+
+const UNUSED = [
+  // Pointers are followed in pointer.ts.
+  "updateCursor",
+  "cacheMouse",
+  "mouseDown",
+  "mouseUp",
+  "mouseLeave",
+  "cursorPointShow",
+  "setSeries",
+  // Nothing is listed beside the chart, and no series comes or goes.
+  "initLegendRow",
+  "setLegend",
+  "setLegendValues",
+  "delSeries",
+  // The axes come with their own ticks, and x is in decades already.
+  "timeAxisVals",
+  "timeAxisVal",
+  "rangeLog",
+  "logAxisSplits",
+  "log10AxisValsFilt",
+  "log2AxisValsFilt",
+  "asinhAxisSplits",
+  "fmtDate",
+  // Only straight lines and points are drawn.
+  "bars",
+  "stepped",
+  "splineInterp",
+  "_monotoneCubic",
+  "join",
+];
+
+/** Functions whose result is taken apart where they are called. */
+const RESULTS = { genTimeStuffs: "return [[], [], () => {}];" };
+
+/** uPlot's source with the unused functions emptied; throws when one of them is not there. */
+export function leanUplot(source) {
+  let lean = source;
+  for (const name of [...UNUSED, ...Object.keys(RESULTS)]) {
+    // A function ends at the first closing brace that is indented as it is.
+    const whole = new RegExp(`^(\\t*)function ${name}\\(([^\\n]*)\\) \\{\\n[^]*?^\\1\\}$`, "m");
+    if (!whole.test(lean)) throw new Error(`uPlot has no function ${name} to leave out`);
+    lean = lean.replace(whole, `$1function ${name}($2) { ${RESULTS[name] ?? ""} }`);
+  }
+  return lean;
+}
+
+export const esbuildPlugin = {
+  name: "lean-uplot",
+  setup(build) {
+    build.onLoad({ filter: FILE }, async ({ path }) => ({
+      contents: leanUplot(await readFile(path, "utf8")),
+    }));
+  },
+};
+
+/** The same for the tests, so that they draw with what is shipped. */
+export const vitePlugin = {
+  name: "lean-uplot",
+  transform: (code, id) =>
+    FILE.test(id.split("?")[0]) ? { code: leanUplot(code), map: null } : null,
+};

@@ -1,0 +1,87 @@
+// States to look at, each played by a fake kernel.
+import { encodeFloats } from "../src/protocol.ts";
+import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
+import { type FakeKernel, traits } from "../test/fake-kernel.ts";
+
+const TWO_GROUPS = {
+  name: "AdamW",
+  detail: "weight decay 0.01",
+  groups: [
+    { label: "group 0", lr: 1e-3, ratio: 1 },
+    { label: "group 1", lr: 1e-4, ratio: 0.1 },
+  ],
+};
+
+function ended(kernel: FakeKernel, points: number): void {
+  const made = madeCurve(points);
+  const status = { ...traits().status, run: 1, points, picture: 1 };
+  kernel.update({
+    status: { ...status, state: "done", text: "stopped at 4× the best loss" },
+    suggestions: SUGGESTIONS,
+    curve: encodeFloats([...made.lrs, ...made.losses, ...made.smoothed]),
+  });
+}
+
+export const STATES: Record<string, (kernel: FakeKernel) => void> = {
+  idle: () => undefined,
+  running: (kernel) => {
+    const made = madeCurve(57);
+    kernel.status({ state: "running", run: 1, points: 57 });
+    kernel.points(1, 0, pairs(made));
+    kernel.smoothed(1, made.smoothed);
+  },
+  paused: (kernel) => {
+    const made = madeCurve(72);
+    kernel.status({ state: "paused", run: 1, points: 72, controls: "queued" });
+    kernel.update({ suggestions: SUGGESTIONS.slice(0, 2) });
+    kernel.points(1, 0, pairs(made));
+    kernel.smoothed(1, made.smoothed);
+  },
+  done: (kernel) => ended(kernel, 96),
+  chosen: (kernel) => {
+    ended(kernel, 96);
+    kernel.update({ selection: { lr: 9.1 } });
+  },
+  applied: (kernel) => {
+    ended(kernel, 96);
+    const after = TWO_GROUPS.groups.map(({ label, lr, ratio }) => ({
+      label,
+      before: lr,
+      after: 7.9e-3 * ratio,
+    }));
+    kernel.update({
+      optimizer: {
+        ...TWO_GROUPS,
+        groups: TWO_GROUPS.groups.map((group) => ({ ...group, lr: 7.9e-3 * group.ratio })),
+      },
+      applied: { lr: 7.9e-3, groups: after, undo: true },
+    });
+  },
+  preview: (kernel) => {
+    ended(kernel, 96);
+    kernel.update({ optimizer: TWO_GROUPS });
+  },
+  failed: (kernel) => {
+    const made = madeCurve(31);
+    kernel.update({
+      status: { ...traits().status, state: "failed", run: 1, points: 31, picture: 1 },
+      error: {
+        type: "RuntimeError",
+        message: "mat1 and mat2 shapes cannot be multiplied (32x784 and 512x10)",
+        where: "train.py, line 12: loss = model(x)",
+      },
+    });
+    kernel.points(1, 0, pairs(made));
+    kernel.smoothed(1, made.smoothed);
+  },
+  settings: (kernel) => {
+    ended(kernel, 96);
+    kernel.refuses.configure =
+      "end_lr must be greater than start_lr (got start_lr=1e-1, end_lr=1e-3)";
+    kernel.status({ notes: ["The model was in eval mode; the sweep trained it in train mode."] });
+  },
+  lost: (kernel) => {
+    kernel.welcomes = false;
+    ended(kernel, 96);
+  },
+};

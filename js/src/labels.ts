@@ -1,0 +1,72 @@
+// Where the labels of rules go: beside their tick on the curve, inside the frame, off each other.
+import type { Frame } from "./scales.ts";
+
+export interface Place {
+  text: string;
+  /** The tick on the curve, in pixels. */
+  x: number;
+  y: number;
+}
+
+export interface Label extends Place {
+  left: number;
+  top: number;
+  width: number;
+}
+
+const CHARACTER = 6.2;
+const HEIGHT = 16;
+const GAP = 6;
+
+/** Lay out labels; an earlier one keeps its place when a later one would cover it. */
+export function placeLabels(places: readonly Place[], frame: Frame): Label[] {
+  const done: Label[] = [];
+  for (const [order, place] of places.entries()) {
+    const width = Math.ceil(place.text.length * CHARACTER);
+    const left = place.x - GAP - width;
+    const right = place.x + GAP;
+    const sides = order % 2 === 0 ? [left, right] : [right, left];
+    const tops = [place.y + GAP, place.y - GAP - HEIGHT, place.y + GAP + HEIGHT];
+    const candidates = tops.flatMap((top) =>
+      sides.map((at) => ({ ...place, left: at, top, width })),
+    );
+    const inside = candidates.filter((label) => fits(label, frame));
+    const free = inside.find((label) => !done.some((other) => overlap(label, other)));
+    const chosen = free ?? inside[0];
+    if (chosen) done.push(chosen);
+  }
+  return done;
+}
+
+function fits({ left, top, width }: Label, frame: Frame): boolean {
+  return (
+    left >= frame.left &&
+    left + width <= frame.left + frame.width &&
+    top >= frame.top &&
+    top + HEIGHT <= frame.top + frame.height
+  );
+}
+
+function overlap(a: Label, b: Label): boolean {
+  return (
+    a.left < b.left + b.width &&
+    b.left < a.left + a.width &&
+    a.top < b.top + HEIGHT &&
+    b.top < a.top + HEIGHT
+  );
+}
+
+const FLAG_CHARACTER = 7;
+const FLAG_PADDING = 20;
+
+/** The marker's flag: its width, and how far it moves aside to stay inside the element. */
+export function placeFlag(
+  text: string,
+  x: number,
+  total: number,
+): { width: number; shift: number } {
+  const width = Math.ceil(text.length * FLAG_CHARACTER + FLAG_PADDING);
+  const half = width / 2 + 2;
+  const centre = Math.max(half, Math.min(total - half, x));
+  return { width, shift: centre - x };
+}

@@ -1,0 +1,62 @@
+// The marker: a slider over the canvas, with a line, a dot on the curve and a flag with the rate.
+import { formatLoss, formatRate } from "./format.ts";
+import { placeFlag } from "./labels.ts";
+import type { Layout } from "./layout.ts";
+import { clamp, keyStep, lossAt, xOf, yOf } from "./scales.ts";
+import type { Session } from "./session.ts";
+
+interface MarkerProps {
+  session: Session;
+  layout: Layout;
+}
+
+export function Marker({ session, layout }: MarkerProps) {
+  const { curve, rate } = session;
+  const { axis, x, y, frame, width } = layout;
+  const decade = Math.log10(rate);
+  const visible = decade >= x.low - 1e-9 && decade <= x.high + 1e-9;
+  const left = xOf(clamp(decade, x), x, frame);
+  const line = curve.smoothed.length > 0 ? curve.smoothed : curve.losses;
+  const loss = lossAt(curve.lrs, line, decade);
+  const top = loss === null ? null : yOf(loss, y, frame);
+  const onCurve = visible && top !== null && top >= frame.top;
+  const text = formatRate(rate);
+  const flagText = visible ? text : decade < x.low ? `← ${text}` : `${text} →`;
+  const flag = placeFlag(flagText, left, width);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const to = keyStep(event.key, event.shiftKey, decade, axis);
+    if (to === null) return;
+    event.preventDefault();
+    const ends = { [axis.low]: session.axis?.low, [axis.high]: session.axis?.high };
+    session.selection.choose({ lr: ends[to] ?? 10 ** to });
+  };
+  return (
+    <div
+      class={`lrf-marker ${visible ? "" : "lrf-outside"}`}
+      role="slider"
+      tabIndex={0}
+      data-focus="marker"
+      aria-label="Learning rate"
+      aria-orientation="horizontal"
+      aria-valuemin={session.axis?.low}
+      aria-valuemax={session.axis?.high}
+      aria-valuenow={rate}
+      aria-valuetext={loss === null ? text : `${text}, loss ${formatLoss(loss)}`}
+      style={{ transform: `translateX(${left}px)` }}
+      onKeyDown={onKeyDown}
+    >
+      <span class="lrf-line" style={{ height: `${frame.top + frame.height - 12}px` }} />
+      {onCurve && <span class="lrf-spot" style={{ top: `${top}px` }} />}
+      <span
+        class="lrf-flag"
+        style={{
+          width: `${flag.width}px`,
+          transform: `translateX(${flag.shift - flag.width / 2}px)`,
+        }}
+      >
+        {flagText}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+// What is at the pointer: the nearest point's learning rate and loss.
+
+import type { Curve } from "./curve.ts";
+import { formatLoss, formatRate } from "./format.ts";
+import type { Layout } from "./layout.ts";
+import { decadeAt, nearestPoint, xOf, yOf } from "./scales.ts";
+
+const WIDTH = 132;
+
+export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; at: number }) {
+  const { frame, x, y } = layout;
+  const point = nearestPoint(curve.lrs, decadeAt(at, x, frame));
+  const rate = curve.lrs[point];
+  const loss = curve.losses[point];
+  if (rate === undefined || loss === undefined) return null;
+  const left = xOf(Math.log10(rate), x, frame);
+  if (left < frame.left - 1 || left > frame.left + frame.width + 1) return null;
+  const top = yOf(loss, y, frame);
+  const smoothed = curve.smoothed[point];
+  const flip = left + 14 + WIDTH > frame.left + frame.width;
+  return (
+    <>
+      {top >= frame.top && (
+        <span class="lrf-hover" style={{ left: `${left}px`, top: `${top}px` }} />
+      )}
+      <div
+        class="lrf-tooltip"
+        style={{
+          width: `${WIDTH}px`,
+          left: `${flip ? left - 14 - WIDTH : left + 14}px`,
+          top: `${frame.top + 8}px`,
+        }}
+      >
+        <span>learning rate</span>
+        <b>{formatRate(rate, 3)}</b>
+        <span>loss</span>
+        <b>{formatLoss(loss)}</b>
+        {smoothed !== undefined && (
+          <>
+            <span>smoothed</span>
+            <b>{formatLoss(smoothed)}</b>
+          </>
+        )}
+      </div>
+    </>
+  );
+}

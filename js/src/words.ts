@@ -1,0 +1,110 @@
+// What the widget says: state and numbers in plain words.
+import { formatExact, formatRate, formatTimeLeft } from "./format.ts";
+import type { Applied, Optimizer, Settings, Status } from "./protocol.ts";
+
+export interface Shown {
+  status: Status;
+  settings: Settings;
+  points: number;
+  secondsLeft: number | null;
+  lost: boolean;
+  errorType: string;
+}
+
+const SEPARATOR = " · ";
+
+/** The title line's status: "57 of 100 · 4 s left". */
+export function statusText({
+  status,
+  settings,
+  points,
+  secondsLeft,
+  lost,
+  errorType,
+}: Shown): string {
+  const parts: string[] = [];
+  const counted = points === 1 ? "1 point" : `${points} points`;
+  if (lost) {
+    parts.push("not connected");
+    if (points > 0) parts.push(counted);
+    return parts.join(SEPARATOR);
+  }
+  switch (status.state) {
+    case "idle":
+      parts.push(
+        "ready",
+        `${settings.num_iter} points, ${formatRate(settings.start_lr)} to ${formatRate(settings.end_lr)}`,
+      );
+      break;
+    case "running":
+      parts.push(points === 0 ? "starting" : `${points} of ${status.total}`);
+      if (points > 0 && secondsLeft !== null) parts.push(formatTimeLeft(secondsLeft));
+      if (status.slowed) parts.push("slowed by a running cell");
+      break;
+    case "paused":
+      parts.push("paused", `${points} of ${status.total}`);
+      break;
+    case "done":
+      parts.push("done", counted);
+      break;
+    case "stopped":
+      parts.push("stopped", `${points} of ${status.total}`);
+      break;
+    case "failed":
+      parts.push("failed");
+      if (points > 0) parts.push(`after ${counted}`);
+      if (errorType) parts.push(errorType);
+      break;
+    case "closed":
+      parts.push("closed");
+      if (points > 0) parts.push(counted);
+      break;
+  }
+  if (status.text) parts.push(status.text);
+  return parts.join(SEPARATOR);
+}
+
+/** What a screen reader is told, only when the state changes and not at each point. */
+export function announcement(shown: Shown): string {
+  const { state, total } = shown.status;
+  if (!shown.lost && state === "running") return `sweep running, ${total} points`;
+  return statusText(shown);
+}
+
+/** "optimizer: 1e-3 → 7.9e-3", or each parameter group when there are several. */
+export function previewText({ groups }: Optimizer, lr: number): string {
+  const change = (from: number, ratio: number) => arrow(from, lr * ratio);
+  const [only] = groups;
+  if (!only) return "";
+  if (groups.length === 1) return `optimizer: ${change(only.lr, only.ratio)}`;
+  return groups.map((group) => `${group.label}: ${change(group.lr, group.ratio)}`).join(", ");
+}
+
+/** What the kernel confirmed: "Applied 7.9e-3", and what the rates were before. */
+export function appliedText({ lr, groups }: Applied): { done: string; before: string } {
+  const [only] = groups;
+  const done = `Applied ${formatExact(lr)}`;
+  if (groups.length === 1 && only) return { done, before: `was ${formatExact(only.before)}` };
+  return {
+    done,
+    before: groups
+      .map(({ label, before, after }) => `${label}: ${arrow(before, after)}`)
+      .join(", "),
+  };
+}
+
+function arrow(from: number, to: number): string {
+  const [before, after] = [formatExact(from), formatExact(to)];
+  return before === after ? after : `${before} → ${after}`;
+}
+
+/** The last line: the loss, the optimizer and whether the model is as it was. */
+export function footText(
+  loss: string,
+  { name, detail }: Optimizer,
+  state: Status["state"],
+): string {
+  const will = state === "idle" || state === "running" || state === "paused" ? "will be " : "";
+  const optimizer = [name, detail].filter(Boolean).join(", ");
+  return [loss, optimizer, `model and optimizer ${will}restored`].filter(Boolean).join(SEPARATOR);
+}
