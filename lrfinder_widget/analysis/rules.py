@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lrfinder_widget.analysis.shape import before_blow_up, is_flat, lowest, slopes
+from lrfinder_widget.analysis.shape import ROUNDING, before_blow_up, is_flat, lowest, slopes
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 
@@ -55,9 +55,9 @@ class BuiltIn(NamedTuple):
             middle = math.sqrt(lrs[0] * lrs[end - 1])
             return middle, "The loss hardly changes, so no rate stands out; this is the middle."
         bottom = lowest(smoothed)
-        lr = self.function(lrs, smoothed)
         if bottom == 0:
-            return lr, "The loss rises from the start; sweep lower learning rates."
+            return float(lrs[0]), "The loss rises from the start; sweep lower learning rates."
+        lr = self.function(lrs, smoothed)
         if bottom == len(smoothed) - 1 and self.function is not steepest:
             return lr, f"{self.why[:-1]}; it was still falling at the end, so sweep further."
         return lr, self.why
@@ -105,8 +105,9 @@ def resolve(rule: Rule) -> BuiltIn | Custom:
 
 def steepest(lrs: Vector, smoothed: Vector) -> float:
     """Return the rate at which the loss falls fastest per decade, on the way to its minimum."""
-    descent = lowest(smoothed) + 1
-    return float(lrs[np.argmin(slopes(lrs, smoothed)[:descent])])
+    slope = slopes(lrs, smoothed)[: lowest(smoothed) + 1]
+    # On a straight line all are equal but for rounding.
+    return float(lrs[np.argmax(slope <= slope.min() * (1 - ROUNDING))])
 
 
 def minimum(lrs: Vector, smoothed: Vector) -> float:
