@@ -1,11 +1,10 @@
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from lab import Lab, serve
 from notebook import Notebook, write_notebook
@@ -22,6 +21,7 @@ FLAGS = (
     # Nothing but this machine can be reached; what tries is recorded and fails the test.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 )
+FAILED = pytest.StashKey[bool]()
 SIZE = {"width": 1000, "height": 900}
 
 
@@ -76,27 +76,62 @@ def own_context(browser, session_watcher) -> Iterator[BrowserContext]:
     context.close()
 
 
+class Desk:
+    """The tab that most tests use, one after the other; a test that failed leaves it unusable."""
+
+    def __init__(self, context: BrowserContext):
+        self.context = context
+        self._page: Page | None = None
+
+    def take(self) -> Page:
+        page, self._page = self._page, None
+        return page or self.context.new_page()
+
+    def put_back(self, page: Page) -> None:
+        self._page = page
+
+
+@pytest.fixture(scope="session")
+def desk(context) -> Desk:
+    return Desk(context)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash.setdefault(FAILED, False)
+    item.stash[FAILED] |= report.failed
+    return report
+
+
 @pytest.fixture
-def notebook(lab, context, watcher, request) -> Iterator[Callable[..., Notebook]]:
-    """Make a notebook from cell sources, or take an existing one, and open it in a new tab."""
+def notebook(lab, desk, watcher, request) -> Iterator[Callable[..., Notebook]]:
+    """Make a notebook from cell sources, or take an existing one, and open it.
+
+    The first one opens in the tab that tests share, the others in tabs of their own.
+    """
     tabs: list[Notebook] = []
-    numbers = itertools.count()
     name = request.node.name.split("[")[0][5:50]
 
     def open_notebook(
-        cells: list[str] | Path, *, kernel: bool = True, context: BrowserContext = context
+        cells: list[str] | Path, *, kernel: bool = True, context: BrowserContext | None = None
     ) -> Notebook:
         path = cells
         if isinstance(cells, list):
-            path = lab.root / f"{name}-{next(numbers)}.ipynb"
+            path = lab.root / f"{name}-{len(tabs)}.ipynb"
             write_notebook(path, cells)
-        tab = Notebook(context.new_page(), lab, path)
+        page = context.new_page() if context else desk.take()
+        tab = Notebook(page, lab, path)
         tabs.append(tab)
         return tab.open(kernel=kernel)
 
     yield open_notebook
-    for tab in tabs:
+    reuse = not request.node.stash[FAILED] and bool(tabs) and tabs[0].page.context is desk.context
+    for tab in tabs[1:] if reuse else tabs:
         tab.close()
+    if reuse:
+        tabs[0].leave()
+        desk.put_back(tabs[0].page)
     lab.stop_kernels()
 
 

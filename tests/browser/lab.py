@@ -20,6 +20,9 @@ SETTINGS = {
     "@jupyter-widgets/jupyterlab-manager/plugin": {"saveState": True},
 }
 
+# The debugger complains when a notebook is closed, and these tests take complaints seriously.
+NOT_NEEDED = {"@jupyterlab/debugger-extension": True}
+
 OPTIONS = {
     "IdentityProvider.token": "",
     "PasswordIdentityProvider.hashed_password": "",
@@ -70,6 +73,9 @@ def environment(home: Path) -> dict[str, str]:
         path = home / "settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings), encoding="utf-8")
+    page = home / "config/labconfig/page_config.json"
+    page.parent.mkdir(parents=True)
+    page.write_text(json.dumps({"disabledExtensions": NOT_NEEDED}), encoding="utf-8")
     return {
         **os.environ,
         "HOME": str(home),

@@ -12,6 +12,9 @@ from lab import Lab
 
 PANEL = "window.jupyterapp.shell.currentWidget"
 FRAME = "new Promise(resolve => requestAnimationFrame(() => resolve(true)))"
+CLOSE_ALL = """() => {
+    for (const panel of [...window.jupyterapp.shell.widgets('main')]) panel.dispose();
+}"""
 # A column holds the curve where a pixel is coloured: grid and background are grey.
 LEFTMOST = """() => {
     const over = document.querySelector('.lrf-root .u-over').getBoundingClientRect();
@@ -59,11 +62,13 @@ class Notebook:
         self._kernel: KernelView | None = None
 
     def open(self, *, kernel: bool = True) -> "Notebook":
-        """Open the notebook; with a kernel, until that is idle."""
-        # A workspace of its own for each tab, so that no tab restores another's layout.
-        workspace = f"tab-{id(self)}"
-        name = self.path.relative_to(self.lab.root)
-        self.page.goto(f"{self.lab.url}/lab/workspaces/{workspace}/tree/{name}")
+        """Open the notebook, in the JupyterLab that the page has or in a new one."""
+        name = str(self.path.relative_to(self.lab.root))
+        if self.page.url == "about:blank":
+            # A workspace of its own for each tab, so that no tab restores another's layout.
+            self.page.goto(f"{self.lab.url}/lab/workspaces/tab-{id(self.page)}/tree/{name}")
+        else:
+            self.command("docmanager:open", path=name)
         return self.ready(kernel=kernel)
 
     def reload(self) -> "Notebook":
@@ -142,10 +147,8 @@ class Notebook:
         )
 
     def command(self, name: str, **arguments) -> None:
-        self.page.evaluate(
-            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
-            [name, arguments],
-        )
+        run = "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)"
+        self.page.evaluate(run, [name, arguments])
 
     def save(self) -> dict:
         """Save as the user does, and return what is on disk."""
@@ -228,6 +231,11 @@ class Notebook:
 
     def close(self) -> None:
         """Close the tab; its kernel goes on."""
+        self.leave()
+        self.page.close()
+
+    def leave(self) -> None:
+        """Close the notebook without saving; JupyterLab stays open in the tab."""
         if self._kernel is not None:
             self._kernel.close()
-        self.page.close()
+        self.page.evaluate(CLOSE_ALL)

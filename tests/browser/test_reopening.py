@@ -133,7 +133,7 @@ def test_an_exported_notebook_shows_the_picture(notebook, tmp_path):
 def test_a_notebook_saved_with_widget_state_shows_its_curve_without_a_kernel(notebook, lab):
     tab = finished(notebook)
     tab.save()
-    tab.close()
+    tab.leave()
     lab.stop_kernels()
     reopened = notebook(tab.path, kernel=False)
     reopened.root.get_by_text("not connected").first.wait_for()
