@@ -199,8 +199,8 @@ class Sweep:
         moved = streams.moved_by_others()
         if moved:
             self.notes.append(
-                "Another cell drew random numbers during the sweep "
-                f"({', '.join(moved)}): its draws stand, these generators were not rewound."
+                "Random numbers were drawn outside the sweep while it ran "
+                f"({', '.join(moved)}): those draws stand, these generators were not rewound."
             )
 
 

@@ -60,8 +60,8 @@ def _parent_header() -> dict[str, Any]:
 
 def has_subshells() -> bool:
     """Return whether the kernel can handle a page's messages while a cell runs."""
-    features = (getattr(_kernel(), "kernel_info", None) or {}).get("supported_features", ())
-    return "kernel subshells" in features
+    # Not by kernel_info: IPython's banner draws its tip of the day from the random generator.
+    return getattr(_kernel(), "shell_channel_thread", None) is not None
 
 
 class Displays:
