@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrfinder_widget.analysis.divergence import Divergence
+from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.result import LRFinderResult

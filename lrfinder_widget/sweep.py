@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lrfinder_widget.analysis.divergence import Divergence
+from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.optimizer_lr import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates

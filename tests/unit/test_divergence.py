@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrfinder_widget.analysis.divergence import Divergence, recent_average
+from lrfinder_widget.divergence import Divergence, recent_average
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -62,7 +62,9 @@ class Divergence:
         self._before_last, self._last = self._last, loss
         best, limit = self._best, self._limit(self._threshold)
         self._remember(loss, average)
-        return limit > 0 and (average - best > limit or loss - best > JUMP * limit)
+        if limit <= 0:
+            return False
+        return loss - best > JUMP * limit or (self._count > AVERAGED and average - best > limit)
 
     def _limit(self, threshold: float) -> float:
         """How far above the best the loss may stand; zero where there is no scale to judge by."""
