@@ -56,7 +56,9 @@ class Snapshot:
         self._gradients = [(parameter, parameter.grad) for parameter in self._parameters]
         self._requires_grad = [(parameter, parameter.requires_grad) for parameter in self._parameters]
 
-        self._optimizer = OptimizerSnapshot(optimizer, self._memory)
+        self._optimizers = [
+            OptimizerSnapshot(each, self._memory) for each in _with_wrapped(optimizer)
+        ]
         if scheduler is not None:
             self._memory.remember(vars(scheduler))
 
@@ -77,17 +79,20 @@ class Snapshot:
 
     def before_step(self, index: int) -> None:
         """Look at the parameter groups before step `index`."""
-        self._optimizer.before_step(index)
+        for optimizer in self._optimizers:
+            optimizer.before_step(index)
 
     def after_step(self) -> None:
         """Note which parameter-group keys the step that just ended has changed."""
-        self._optimizer.after_step()
+        for optimizer in self._optimizers:
+            optimizer.after_step()
 
     def restore(self) -> None:
         """Put everything back."""
         for module, attributes in self._attributes:
             _restore_attributes(module, attributes)
-        self._optimizer.restore()
+        for optimizer in self._optimizers:
+            optimizer.restore()
         self._memory.restore()
         for parameter, requires_grad in self._requires_grad:
             if parameter.requires_grad != requires_grad:
@@ -126,8 +131,8 @@ class OptimizerSnapshot:
             memory.remember_all(saved.values())
         self._changed: set[str] = {"lr"}
         self._before: list[dict[str, Any]] = []
-        self._scalars = scalars_of(optimizer)
-        self._names = set(vars(optimizer))
+        self._attributes = _optimizer_attributes(optimizer)
+        memory.remember_all(self._attributes.values())
 
     def before_step(self, index: int) -> None:
         """Look at the groups, if this is a step to watch."""
@@ -154,10 +159,32 @@ class OptimizerSnapshot:
                 else:
                     group.pop(key, None)
         attributes = vars(self._optimizer)
-        for name in set(attributes) - self._names:
-            if isinstance(attributes[name], (bool, int, float, str)):
-                del attributes[name]
-        attributes.update(self._scalars)
+        for name in _optimizer_attributes(self._optimizer).keys() - self._attributes.keys():
+            del attributes[name]
+        attributes.update(self._attributes)
+
+
+def _with_wrapped(optimizer: Optimizer) -> list[Optimizer]:
+    """Return `optimizer` and those it wraps, as SAM, Lookahead and the like do."""
+    found: dict[int, Optimizer] = {}
+    waiting: list[Any] = [optimizer]
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, Optimizer) and id(thing) not in found:
+            found[id(thing)] = thing
+            waiting.extend(_optimizer_attributes(thing).values())
+        elif isinstance(thing, (list, tuple)):
+            waiting.extend(item for item in thing if isinstance(item, Optimizer))
+    return list(found.values())
+
+
+def _optimizer_attributes(optimizer: Optimizer) -> dict[str, Any]:
+    """Return what an optimizer keeps beside state and groups; hooks of others stay as they are."""
+    return {
+        name: value
+        for name, value in vars(optimizer).items()
+        if name not in {"state", "param_groups", "defaults", "step"} and "_hooks" not in name
+    }
 
 
 class _LoaderState:
