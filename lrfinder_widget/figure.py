@@ -36,7 +36,8 @@ def png(result: Pictured, selected: float | None = None) -> bytes:
     from matplotlib.figure import Figure as Canvas
 
     # Not through pyplot, which keeps a list of figures and belongs to the main thread.
-    paper = Canvas(figsize=(8, 4.5), dpi=150, facecolor=PAPER, layout="constrained")
+    paper = Canvas(figsize=(8, 4.5), dpi=150, facecolor=PAPER)
+    paper.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
     canvas = FigureCanvasAgg(paper)
     axes = paper.add_subplot(facecolor=PAPER)
     _draw(axes, result, selected, ink=INK, soft=SOFT, grid=GRID)
@@ -80,7 +81,7 @@ def _draw(
     for mark in layout.marks:
         stem = [mark.loss, mark.label_height]
         axes.plot([mark.lr] * 2, stem, color=soft, linewidth=0.8, alpha=0.6)
-        axes.plot(mark.lr, mark.loss, "o", color=soft, markersize=4, zorder=3)
+        axes.plot(mark.lr, mark.loss, "o", color=soft, markersize=4, zorder=3, clip_on=False)
         axes.annotate(
             mark.text,
             (mark.lr, mark.label_height),
@@ -101,7 +102,7 @@ def _draw_chosen(axes: Axes, layout: Layout) -> None:
     lr, loss, text = layout.chosen[:3]
     axes.axvline(lr, color=CURVE, linewidth=1.4, linestyle="--")
     marker = {"markerfacecolor": PAPER, "markeredgecolor": CURVE, "markeredgewidth": 2}
-    axes.plot(lr, loss, "o", zorder=4, **marker)
+    axes.plot(lr, loss, "o", zorder=4, clip_on=False, **marker)
     axes.annotate(
         text,
         (lr, 1.0),

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrfinder_widget.divergence import Divergence, recent_average
@@ -95,12 +95,14 @@ def test_a_loss_that_passes_through_zero_does_not_stop_the_sweep():
     assert stopped_at(np.linspace(20, -30, 200) + noise) is None
 
 
+@settings(deadline=None)
 @given(seed=seeds, spread=st.floats(0, 0.3), n=st.integers(5, 300), end=st.floats(0.0, 2.0))
 def test_healthy_noisy_curves_do_not_stop(seed, spread, n, end):
     noise = np.exp(np.random.default_rng(seed).normal(0, spread, n))
     assert stopped_at(falling(n, end=end) * noise) is None
 
 
+@settings(deadline=None)
 @given(
     seed=seeds, spread=st.floats(0, 1), n=st.integers(5, 300), shift=st.floats(-1e3, -3, width=32)
 )
@@ -109,6 +111,7 @@ def test_healthy_negative_curves_do_not_stop(seed, spread, n, shift):
     assert stopped_at(falling(n) + shift + noise) is None
 
 
+@settings(deadline=None)
 @given(seed=seeds, exponent=st.integers(-40, 40), growth=st.floats(1.02, 10))
 def test_scaling_positive_losses_does_not_matter(seed, exponent, growth):
     noise = np.exp(np.random.default_rng(seed).normal(0, 0.3, 160))

@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lrfinder_widget.errors import LRFinderError, SettingsError
@@ -131,6 +132,7 @@ def test_each_point_has_the_learning_rate_of_the_formula():
     assert np.allclose(np.diff(linear), (3.0 - 1e-4) / 6)
 
 
+@hypothesis_settings(deadline=None)
 @given(
     start=st.floats(1e-12, 1.0),
     factor=st.floats(1.001, 1e12),

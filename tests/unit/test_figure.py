@@ -1,0 +1,176 @@
+"""Pictures show the points, the smoothed line and the rules, and can be read."""
+
+import io
+import math
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from lrfinder_widget.analysis.layout import CHARACTER, _rows, lay_out, short
+from lrfinder_widget.figure import matplotlib_plot, plotly_figure, png
+from lrfinder_widget.result import LRFinderResult
+
+DECADES = np.linspace(-7, 1, 100)
+LOSSES = 2.3 - 1.7 / (1 + np.exp(-4 * (DECADES + 2.5))) + 0.3 * np.exp(5 * DECADES)
+CURVES = {
+    "typical": LOSSES,
+    "blown up": np.where(DECADES > 0.5, 1e12, LOSSES),
+    "ends with NaN": np.where(DECADES > 0.5, math.nan, LOSSES),
+    "flat": np.ones(100),
+    "zero": np.zeros(100),
+    "rising": np.exp(DECADES),
+    "falling": -DECADES,
+    "negative": LOSSES - 500,
+    "three points": LOSSES[:3],
+    "one point": LOSSES[:1],
+    "only NaN": np.full(9, math.nan),
+    "no point": np.array([]),
+}
+each_curve = pytest.mark.parametrize("losses", CURVES.values(), ids=CURVES)
+
+
+def result_of(losses):
+    return LRFinderResult(lrs=10.0 ** DECADES[: len(losses)], losses=losses)
+
+
+def pixels(picture):
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(picture))
+
+
+@each_curve
+def test_every_curve_can_be_drawn_in_every_way(losses):
+    result = result_of(losses)
+    for picture in (png(result), png(result, 3e-3)):
+        assert pixels(picture).shape[:2] == (675, 1200)
+    assert len(plotly_figure(result).data) >= 2
+    axes = Figure().add_subplot()
+    assert matplotlib_plot(result, axes) is axes
+
+
+@each_curve
+def test_ranges_are_finite_and_hold_the_chosen_rate(losses):
+    layout = lay_out(result_of(losses), 3e-3)
+    low, high = layout.lr_range
+    assert 0 < low < high < math.inf
+    bottom, top = layout.loss_range
+    assert -math.inf < bottom < top < math.inf
+    assert 1 <= len(layout.loss_ticks) <= 12
+    assert layout.chosen.text == "Chosen 3e-3"
+    assert low <= 3e-3 * 1.001
+
+
+def test_the_descent_stays_readable_beside_a_blow_up():
+    bottom, top = lay_out(result_of(CURVES["blown up"])).loss_range
+    assert top < 5
+    assert bottom > -4
+
+
+def test_the_suggestion_is_emphasised_and_named():
+    result = result_of(LOSSES)
+    chosen = lay_out(result).chosen
+    assert chosen.lr == result.suggestion
+    assert chosen.text == f"Suggested {short(result.suggestion)}"
+    assert chosen.loss == pytest.approx(
+        np.interp(math.log(chosen.lr), np.log(result.lrs), result.smoothed)
+    )
+
+
+def test_another_choice_is_emphasised_and_the_suggestion_still_marked():
+    result = result_of(LOSSES)
+    layout = lay_out(result, 3e-3)
+    assert layout.chosen.text == "Chosen 3e-3"
+    assert f"Suggested {short(result.suggestion)}" in [mark.text for mark in layout.marks]
+    assert lay_out(result, float(result.suggestion)).chosen.text.startswith("Suggested")
+
+
+def test_the_plotly_figure_has_the_points_the_line_and_a_label_for_each_rule():
+    result = result_of(LOSSES)
+    figure = plotly_figure(result)
+    points, line = figure.data[:2]
+    assert np.array_equal(points.y, result.losses)
+    assert points.mode == "markers"
+    assert points.marker.opacity < 0.5
+    assert np.array_equal(line.y, result.smoothed)
+    assert figure.layout.xaxis.type == "log"
+    labels = " ".join(note.text for note in figure.layout.annotations)
+    for name, found in result.suggestions.items():
+        if name != "auto":
+            assert f"{found.label} {short(found)}" in labels
+    assert f"Suggested {short(result.suggestion)}" in labels
+    assert "%{x" in points.hovertemplate
+    assert "%{y" in points.hovertemplate
+
+
+def test_a_plotly_figure_can_be_shared_as_html():
+    assert "Steepest" in plotly_figure(result_of(LOSSES)).to_html(include_plotlyjs=False)
+
+
+def test_plotting_draws_into_the_axes_given_or_into_new_ones(monkeypatch):
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    result = result_of(LOSSES)
+    axes = result.plot()
+    assert axes.get_xscale() == "log"
+    assert axes.get_figure() is plt.gcf()
+    plt.close(axes.get_figure())
+    ours = Figure().add_subplot()
+    assert result.plot(ax=ours) is ours
+
+
+def test_the_png_is_light_under_any_style_and_leaves_pyplot_alone():
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    before = plt.get_fignums()
+    with plt.style.context("dark_background"):
+        picture = pixels(png(result_of(LOSSES)))
+    assert plt.get_fignums() == before
+    assert picture[0, 0, :3].tolist() == [1.0, 1.0, 1.0]
+    assert np.median(picture[..., :3]) == 1.0
+
+
+@pytest.mark.parametrize("losses", [LOSSES, CURVES["rising"], CURVES["falling"]], ids=len)
+@pytest.mark.parametrize("selected", [None, 1e-7, 1.0, 10.0])
+def test_nothing_in_the_png_touches_its_edge(losses, selected):
+    picture = pixels(png(result_of(losses), selected))[..., :3]
+    edges = [picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]]
+    assert all((edge == 1.0).all() for edge in edges)
+
+
+texts = st.lists(st.tuples(st.floats(0, 1), st.text("abc", min_size=3, max_size=25)), max_size=9)
+
+
+@settings(deadline=None)
+@given(texts)
+def test_no_label_covers_another_or_a_leader(labels):
+    places, words = [place for place, _ in labels], [text for _, text in labels]
+    rows = _rows(places, words)
+    for i, (place, row) in enumerate(zip(places, rows, strict=True)):
+        for j, other in enumerate(places):
+            # A label that begins under this one's text has its leader end above it.
+            if i != j and place < other < place + len(words[i]) * CHARACTER:
+                assert rows[j] < row
+
+
+@pytest.mark.parametrize(
+    ("lr", "text"), [(1e-3, "1e-3"), (7.94e-3, "7.9e-3"), (1.0, "1e0"), (9.99e-5, "1e-4")]
+)
+def test_a_rate_is_written_as_people_write_it(lr, text):
+    assert short(lr) == text
+
+
+def test_importing_results_loads_no_drawing_library():
+    code = "import sys, lrfinder_widget.result; print({'plotly', 'matplotlib'} & set(sys.modules))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "set()"
