@@ -1,0 +1,217 @@
+"""Promise 1 for a model and its loss: gradients, modes, and state in unusual places."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.optim import Adam, Optimizer
+
+from evidence import (
+    assert_leaves_no_trace,
+    assert_sweep_changes_nothing,
+    differences,
+    flat,
+    new_training,
+    training_with,
+)
+from specimens import (
+    FEATURES,
+    LearntLoss,
+    batch_norm_and_dropout,
+    mlp,
+)
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+def test_gradients_keep_their_objects_and_values():
+    training = new_training()
+    training.train(3)
+    gradients = [parameter.grad for parameter in training.model.parameters()]
+    values = [gradient.clone() for gradient in gradients]
+    list(training.sweep())
+    now = [parameter.grad for parameter in training.model.parameters()]
+    assert all(a is b for a, b in zip(now, gradients, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(now, values, strict=True))
+
+
+def test_a_gradient_that_was_none_stays_none():
+    training = new_training("partly frozen")
+    list(training.sweep())
+    assert [parameter.grad for parameter in training.model.parameters()] == [None] * 6
+
+
+def test_gradients_that_a_user_accumulates_are_neither_used_nor_changed():
+    clean, laden = new_training(), new_training()
+    for parameter in laden.model.parameters():
+        parameter.grad = torch.full_like(parameter, 100.0)
+    assert list(clean.sweep()) == list(laden.sweep())
+    assert all((p.grad == 100).all() for p in laden.model.parameters())
+
+
+def test_a_leaf_that_is_a_plain_attribute_keeps_its_gradient():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp()
+            self.scale = torch.ones((), requires_grad=True)
+
+        def forward(self, inputs):
+            return self.body(inputs) * self.scale
+
+    model = Scaled()
+    list(training_with(model=model).sweep())
+    assert model.scale.grad is None
+
+
+def test_modes_are_trained_in_as_they_are_found():
+    training = new_training("partly frozen")
+    seen = []
+    training.model[1].register_forward_hook(lambda module, *_: seen.append(module.training))
+    training.model[3].register_forward_hook(lambda module, *_: seen.append(module.training))
+    with training.sweep() as sweep:
+        next(sweep)
+    assert seen == [False, True]
+    assert sweep.notes == []
+
+
+def test_a_model_wholly_in_eval_mode_is_swept_in_train_mode_and_says_so():
+    training = new_training("batch norm and dropout")
+    training.model.eval()
+    with training.sweep() as sweep:
+        next(sweep)
+        assert all(module.training for module in training.model.modules())
+    assert not any(module.training for module in training.model.modules())
+    assert any("eval mode" in note for note in sweep.notes)
+
+
+def test_a_loss_with_parameters_and_buffers_is_put_back():
+    def build():
+        model, loss_fn = batch_norm_and_dropout(), LearntLoss()
+        optimizer = Adam([*model.parameters(), *loss_fn.parameters()], lr=0.01)
+        return training_with(model=model, optimizer=optimizer, loss_fn=loss_fn)
+
+    assert_leaves_no_trace(build)
+
+
+def test_a_loss_that_a_function_closes_over_is_put_back():
+    criterion = LearntLoss()
+    before = flat(criterion)
+    training = training_with()
+    list(training.sweep(lambda output, target: 2 * criterion(output, target)))
+    assert differences(before, flat(criterion)) == []
+
+
+class PlainLoss:
+    """No module: counts, and keeps a running mean by binding it anew."""
+
+    def __init__(self):
+        self.calls, self.mean, self.log = 0, torch.zeros(()), []
+
+    def __call__(self, output, target):
+        self.calls += 1
+        self.log.append(self.calls)
+        loss = nn.functional.cross_entropy(output, target)
+        self.mean = 0.9 * self.mean + 0.1 * loss.detach()
+        return loss - self.mean
+
+
+def test_a_loss_that_is_a_plain_object_is_put_back():
+    assert_leaves_no_trace(lambda: training_with(loss_fn=PlainLoss()))
+
+
+class ArrayAttribute(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+        self.seen = np.zeros(2)
+        self.meter = type("Meter", (), {})()
+        self.meter.count = 0
+
+    def forward(self, inputs):
+        self.seen += 1
+        self.meter.count += 1
+        return self.body(inputs) + 0.01 * float(self.seen[0]) + 0.01 * self.meter.count
+
+
+def test_an_array_and_an_object_that_the_forward_pass_changes_are_put_back():
+    assert_leaves_no_trace(lambda: training_with(model=ArrayAttribute()))
+
+
+def test_modules_in_a_plain_list_are_put_back():
+    class Listed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = [nn.Linear(FEATURES, FEATURES), nn.BatchNorm1d(FEATURES)]
+            self.body = mlp()
+
+        def forward(self, inputs):
+            for part in self.parts:
+                inputs = part(inputs)
+            return self.body(inputs)
+
+    def build():
+        model = Listed()
+        listed = [p for part in model.parts for p in part.parameters()]
+        return training_with(model=model, optimizer=Adam([*model.parameters(), *listed], lr=0.01))
+
+    assert_leaves_no_trace(build)
+
+
+def test_tensors_that_overlap_in_memory_are_put_back():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp()
+            self.register_buffer("row", torch.zeros(8))
+            self.register_buffer("windows", self.row.unfold(0, FEATURES, 1))
+
+        def forward(self, inputs):
+            self.row += 0.1
+            return self.body(inputs + self.windows.mean(0))
+
+    assert_leaves_no_trace(lambda: training_with(model=Windows()))
+
+
+def test_a_parameter_that_the_optimizer_gives_new_memory_is_put_back_in_the_old():
+    class Rebinding(Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"lr": 0.05})
+
+        def step(self, closure=None):
+            for parameter in self.param_groups[0]["params"]:
+                parameter.data = parameter.data - 0.05 * parameter.grad
+
+    model = mlp()
+    training = training_with(model=model, optimizer=Rebinding(model.parameters()))
+    view = model[0].weight.detach()
+    assert_sweep_changes_nothing(training)
+    assert model[0].weight.data_ptr() == view.data_ptr()
+
+
+def test_a_layer_that_the_forward_pass_unfreezes_is_frozen_again():
+    class Unfreezing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Linear(FEATURES, FEATURES).requires_grad_(requires_grad=False)
+            self.body = mlp()
+
+        def forward(self, inputs):
+            self.stem.requires_grad_(requires_grad=True)
+            return self.body(self.stem(inputs))
+
+    training = training_with(model=Unfreezing())
+    assert_sweep_changes_nothing(training)
+
+
+def test_no_hook_is_left_on_model_or_optimizer():
+    training = new_training("batch norm and dropout", "Adam")
+    list(training.sweep())
+    hooks = [
+        (name, hook)
+        for owner in (*training.model.modules(), training.optimizer)
+        for name, hooks in vars(owner).items()
+        if "_hooks" in name and hooks
+        for hook in hooks
+    ]
+    assert hooks == []
