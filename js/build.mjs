@@ -10,6 +10,9 @@ const build = await context({
   outdir: "../lrfinder_widget/widget/static",
   minify: true,
   legalComments: "none",
+  banner: {
+    js: "/*! Contains uPlot (c) Leon Sorokin and Preact (c) Jason Miller; MIT licence. */",
+  },
   logLevel: watching ? "info" : "warning",
 });
 

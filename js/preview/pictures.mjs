@@ -1,11 +1,12 @@
-// npm run pictures -- FOLDER [STATE...]: what the states look like, in both themes and at two widths.
+// npm run pictures -- FOLDER [STATE,STATE...]: what the states look like, in both themes, wide and narrow.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright";
 import { launchOptions } from "../chromium.mjs";
 import { servePreview } from "./bundle.mjs";
 
-const [folder, ...states] = process.argv.slice(2);
+const [folder, list = ""] = process.argv.slice(2);
+const states = list.split(",").filter(Boolean);
 if (!folder) throw new Error("name the folder for the pictures: npm run pictures -- FOLDER");
 mkdirSync(folder, { recursive: true });
 

@@ -2,7 +2,7 @@
 import { Button } from "./button.tsx";
 import { formatExact, parseRate } from "./format.ts";
 import type { Session } from "./session.ts";
-import { appliedText, previewText } from "./words.ts";
+import { appliedParts, previewParts } from "./words.ts";
 
 const same = (a: number, b: number) => Math.abs(a - b) <= 1e-9 * Math.abs(b);
 
@@ -80,15 +80,16 @@ function Outcome({ session, confirmed, id }: OutcomeProps) {
   const { view, pending, rate } = session;
   const applied = session.get("applied");
   const problem = view.rateProblem || view.refusal("apply", "undo");
-  let content = <span class="lrf-soft">{previewText(session.get("optimizer"), rate)}</span>;
+  let content = <Parts of={previewParts(session.get("optimizer"), rate)} />;
   if (problem) content = <span class="lrf-bad">{problem}</span>;
-  else if (pending.has("apply")) content = <span class="lrf-soft">Applying…</span>;
-  else if (pending.has("undo")) content = <span class="lrf-soft">Undoing…</span>;
+  else if (pending.has("apply")) content = <Parts of={["Applying…"]} />;
+  else if (pending.has("undo")) content = <Parts of={["Undoing…"]} />;
   else if (applied && confirmed) {
-    const { done, before } = appliedText(applied);
+    const [done, ...before] = appliedParts(applied);
     content = (
       <>
-        <span class="lrf-ok">{done}</span> <span class="lrf-soft">· {before}</span>
+        <span class="lrf-part lrf-ok">{done}</span>
+        <Parts of={before} />
       </>
     );
   }
@@ -97,4 +98,12 @@ function Outcome({ session, confirmed, id }: OutcomeProps) {
       {content}
     </span>
   );
+}
+
+function Parts({ of: parts }: { of: string[] }) {
+  return parts.map((part) => (
+    <span key={part} class="lrf-part lrf-soft">
+      {part}
+    </span>
+  ));
 }

@@ -77,7 +77,7 @@ export class Chart {
         y: { range: () => [latest().y.low, latest().y.high] },
       },
       axes: [
-        grid(() => latest().rateTicks, MARGIN.bottom, 2, 6),
+        grid(() => latest().rateTicks, MARGIN.bottom, 2, 8),
         grid(() => latest().lossTicks, MARGIN.left, 3, 8),
       ],
       series: [

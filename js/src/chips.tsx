@@ -3,7 +3,9 @@ import { formatRate } from "./format.ts";
 import type { Suggestion } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
-const EMPTY = "Suggestions appear when the curve has turned; drag the marker to choose now.";
+const NOT_YET = "Suggestions appear when the curve has turned; drag the marker to choose now.";
+const NONE =
+  "No suggestions: the sweep ended before the curve had turned. Drag the marker to choose.";
 
 /** Chips nobody sees: they keep the room that the real ones will need at this width. */
 const ROOM = [
@@ -50,7 +52,7 @@ export function Chips({ session }: { session: Session }) {
         ))}
       </div>
       {suggestions.length === 0 ? (
-        <span class="lrf-soft lrf-empty">{EMPTY}</span>
+        <span class="lrf-soft lrf-empty">{session.ended ? NONE : NOT_YET}</span>
       ) : (
         <div class="lrf-chips" role="radiogroup" aria-label="Rule">
           {suggestions.map((suggestion, at) => (

@@ -52,6 +52,14 @@ export class Connection {
     if (learned && !arrived) this.#events.hello(false);
   }
 
+  /** A block came without its buffer: say so; false when that was known already. */
+  lostBuffer(): boolean {
+    if (this.binary === false) return false;
+    this.binary = false;
+    this.#events.hello(false);
+    return true;
+  }
+
   /** A question went unanswered: give up, if nothing was heard for as long as `patience`. */
   doubt(patience = GIVE_UP): void {
     if (performance.now() - this.lastHeard >= patience) this.#become("lost");

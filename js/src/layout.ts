@@ -48,6 +48,8 @@ function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout 
   const frame = frameOf(width, CANVAS_HEIGHT);
   const x = view.zoom ?? axis;
   const y = lossRange(curve.losses, curve.smoothed);
+  // Without a loss the axis has lines, but no numbers to put beside them.
+  const ticks = lossTicks(y, frame.height);
   return {
     width,
     frame,
@@ -56,6 +58,6 @@ function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout 
     y,
     rateTicks: rateTicks(x, frame.width),
     minorRates: minorRates(x),
-    lossTicks: lossTicks(y, frame.height),
+    lossTicks: curve.length > 0 ? ticks : ticks.map(({ at }) => ({ at, label: "" })),
   };
 }

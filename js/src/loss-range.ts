@@ -3,7 +3,8 @@ import type { Range } from "./scales.ts";
 
 /** Room above the starting level, in shares of the descent: there the curve leaves the frame. */
 const HEADROOM = 0.35;
-const PADDING = 0.07;
+/** In shares of the span; below it the minimum's label finds room. */
+const PADDING = { above: 0.07, below: 0.16 };
 /** A flat curve is not stretched until its noise looks like a descent. */
 const LEAST_SPAN = 0.1;
 
@@ -19,7 +20,7 @@ export function lossRange(losses: Float64Array, smoothed: Float64Array): Range {
   const ceiling = start + HEADROOM * span;
   const most = largest(finite);
   const high = most > ceiling ? ceiling : Math.max(most, least + span);
-  return { low: least - PADDING * span, high: high + PADDING * span };
+  return { low: least - PADDING.below * span, high: high + PADDING.above * span };
 }
 
 function indexOfMinimum(line: Float64Array): number {

@@ -20,7 +20,7 @@ export interface Tick {
 }
 
 /** Room around the plot: loss labels on the left, the marker's flag on top, rate labels below. */
-export const MARGIN = { left: 48, right: 18, top: 36, bottom: 22 };
+export const MARGIN = { left: 48, right: 18, top: 36, bottom: 24 };
 
 const LABEL_WIDTH = 46;
 const LABEL_HEIGHT = 34;

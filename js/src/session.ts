@@ -43,6 +43,7 @@ export class Session {
   axis: { run: number; low: number; high: number } | null = null;
   #watchers = new Set<() => void>();
   #resyncing = false;
+  #resyncAgain = false;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #pointers = new Set<number>();
   #pictureAsked = 0;
@@ -124,8 +125,12 @@ export class Session {
 
   /** Ask for what this page lacks; one such request at a time. */
   async resync(): Promise<void> {
-    if (this.#resyncing) return;
+    if (this.#resyncing) {
+      this.#resyncAgain = true;
+      return;
+    }
     this.#resyncing = true;
+    this.#resyncAgain = false;
     const { run, length } = this.curve;
     const answer = await this.requests.ask(
       { kind: "resync", run, have: length, smoothed: true },
@@ -133,6 +138,7 @@ export class Session {
     );
     this.#resyncing = false;
     if (!answer.ok && answer.timeout) this.#suspect();
+    if (this.#resyncAgain && answer.ok) void this.resync();
     this.#watch();
   }
 
@@ -163,7 +169,10 @@ export class Session {
     if (trait === "status") {
       const { run } = this.get("status");
       if (run > this.curve.run) this.curve.begin(run);
-      if (this.ended) this.secondsLeft = null;
+      if (this.ended) {
+        this.secondsLeft = null;
+        if (this.get("status").points > this.curve.length) void this.resync();
+      }
     }
     if (trait === "applied") this.view.setRefusal("apply", null);
     // Several traits arrive in one message but change one by one: the axis reads two of them.
@@ -186,7 +195,10 @@ export class Session {
 
   #takePoints(message: PointsMessage, buffers: DataView[] | undefined): void {
     const pairs = blockOf(message, buffers, 2 * message.count);
-    if (!pairs) return;
+    if (!pairs) {
+      if (this.connection.lostBuffer()) void this.resync();
+      return;
+    }
     const outcome = this.curve.append(message.run, message.offset, pairs);
     if (outcome === "gap") void this.resync();
     if (outcome !== "stale") this.secondsLeft = message.seconds_left;
@@ -201,7 +213,7 @@ export class Session {
   #takeFinishedCurve(): void {
     const block = this.get("curve");
     const { run } = this.get("status");
-    if (!block || block.byteLength === 0 || run < this.curve.run) return;
+    if (!block?.byteLength || run < this.curve.run) return;
     this.curve.replace(run, decodeFloats(block));
   }
 
@@ -225,7 +237,9 @@ export class Session {
   #watch(): void {
     clearTimeout(this.#silence);
     if (this.#signal.aborted || this.get("status").state !== "running") return;
-    this.#silence = setTimeout(() => void this.resync(), SILENCE);
+    this.#silence = setTimeout(() => {
+      if (!this.#resyncing) void this.resync();
+    }, SILENCE);
   }
 
   #suspect(): void {

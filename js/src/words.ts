@@ -72,25 +72,24 @@ export function announcement(shown: Shown): string {
 }
 
 /** "optimizer: 1e-3 → 7.9e-3", or each parameter group when there are several. */
-export function previewText({ groups }: Optimizer, lr: number): string {
-  const change = (from: number, ratio: number) => arrow(from, lr * ratio);
+export function previewParts({ groups }: Optimizer, lr: number): string[] {
   const [only] = groups;
-  if (!only) return "";
-  if (groups.length === 1) return `optimizer: ${change(only.lr, only.ratio)}`;
-  return groups.map((group) => `${group.label}: ${change(group.lr, group.ratio)}`).join(", ");
+  if (groups.length === 1 && only) return [`optimizer: ${arrow(only.lr, lr * only.ratio)}`];
+  return listed(groups.map((group) => `${group.label}: ${arrow(group.lr, lr * group.ratio)}`));
 }
 
 /** What the kernel confirmed: "Applied 7.9e-3", and what the rates were before. */
-export function appliedText({ lr, groups }: Applied): { done: string; before: string } {
+export function appliedParts({ lr, groups }: Applied): [string, ...string[]] {
   const [only] = groups;
   const done = `Applied ${formatExact(lr)}`;
-  if (groups.length === 1 && only) return { done, before: `was ${formatExact(only.before)}` };
-  return {
-    done,
-    before: groups
-      .map(({ label, before, after }) => `${label}: ${arrow(before, after)}`)
-      .join(", "),
-  };
+  if (groups.length === 1 && only) return [done, `was ${formatExact(only.before)}`];
+  const changes = groups.map(({ label, before, after }) => `${label}: ${arrow(before, after)}`);
+  return [done, ...listed(changes)];
+}
+
+// Each part may go to a line of its own, so the commas stay with what they follow.
+function listed(parts: string[]): string[] {
+  return parts.map((part, at) => (at < parts.length - 1 ? `${part},` : part));
 }
 
 function arrow(from: number, to: number): string {

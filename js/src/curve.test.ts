@@ -1,0 +1,68 @@
+import { expect, test } from "vitest";
+import { Curve } from "./curve.ts";
+
+const pairs = (...values: number[]) => Float64Array.from(values);
+
+test("points are appended where the last ones ended", () => {
+  const curve = new Curve();
+  expect(curve.append(1, 0, pairs(1e-7, 2.3, 1e-6, 2.2))).toBe("appended");
+  expect(curve.append(1, 2, pairs(1e-5, 2.1))).toBe("appended");
+  expect([...curve.lrs]).toEqual([1e-7, 1e-6, 1e-5]);
+  expect([...curve.losses]).toEqual([2.3, 2.2, 2.1]);
+});
+
+test("points that are there already are ignored, the new ones of a block that overlaps are taken", () => {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10, 2, 20));
+  expect(curve.append(1, 0, pairs(9, 90))).toBe("known");
+  expect(curve.append(1, 1, pairs(9, 90, 3, 30))).toBe("appended");
+  expect([...curve.losses]).toEqual([10, 20, 30]);
+});
+
+test("a gap is told and nothing is appended", () => {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10));
+  expect(curve.append(1, 3, pairs(4, 40))).toBe("gap");
+  expect(curve.length).toBe(1);
+});
+
+test("a new run begins anew, and messages of an earlier one are stale", () => {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10, 2, 20));
+  curve.smooth(1, Float64Array.of(10, 19));
+  expect(curve.append(2, 0, pairs(1, 11))).toBe("appended");
+  expect([...curve.losses]).toEqual([11]);
+  expect(curve.smoothed).toHaveLength(0);
+  expect(curve.append(1, 2, pairs(3, 30))).toBe("stale");
+  expect(curve.smooth(1, Float64Array.of(1))).toBe(false);
+});
+
+test("the smoothed line replaces the one before and never goes beyond the points", () => {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10, 2, 20));
+  curve.smooth(1, Float64Array.of(10));
+  curve.smooth(1, Float64Array.of(11, 19, 28));
+  expect([...curve.smoothed]).toEqual([11, 19]);
+});
+
+test("ten thousand points in small blocks are all there", () => {
+  const curve = new Curve();
+  for (let i = 0; i < 10_000; i++) curve.append(1, i, pairs(i + 1, 2 * i));
+  expect(curve.length).toBe(10_000);
+  expect(curve.losses[9_999]).toBe(19_998);
+});
+
+test("each change is seen by the version", () => {
+  const curve = new Curve();
+  const versions = new Set([curve.version]);
+  curve.append(1, 0, pairs(1, 10));
+  versions.add(curve.version);
+  curve.smooth(1, Float64Array.of(10));
+  versions.add(curve.version);
+  curve.replace(1, Float64Array.of(1, 2, 10, 20, 11, 19));
+  versions.add(curve.version);
+  expect(versions.size).toBe(4);
+  expect([...curve.lrs, ...curve.losses, ...curve.smoothed]).toEqual([1, 2, 10, 20, 11, 19]);
+  curve.append(1, 2, pairs(3, 30));
+  expect([...curve.losses]).toEqual([10, 20, 30]);
+});

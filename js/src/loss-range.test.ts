@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { madeCurve } from "../test/curves.ts";
+import { lossRange } from "./loss-range.ts";
+
+const range = (losses: number[], smoothed: number[] = []) =>
+  lossRange(Float64Array.from(losses), Float64Array.from(smoothed));
+
+test("the descent stays readable under a blow-up of any height", () => {
+  const { losses, smoothed } = madeCurve();
+  const { low, high } = range([...losses, 50, 1e9], [...smoothed, 50, 1e9]);
+  expect(high).toBeLessThan(4);
+  // From the starting level to the minimum takes more than half of the height.
+  expect((2.3 - 0.65) / (high - low)).toBeGreaterThan(0.5);
+});
+
+test("a curve that does not blow up is inside", () => {
+  const { losses, smoothed } = madeCurve(80);
+  const { low, high } = range(losses, smoothed);
+  expect(low).toBeLessThan(Math.min(...losses));
+  expect(high).toBeGreaterThan(Math.max(...losses));
+});
+
+test("noise on a flat curve is not stretched to the full height", () => {
+  const { low, high } = range([2.3, 2.301, 2.299, 2.3]);
+  expect(high - low).toBeGreaterThan(0.2);
+});
+
+test.each([
+  ["nothing", []],
+  ["only what is not finite", [NaN, Infinity]],
+  ["one point", [2.3]],
+  ["zeros", [0, 0, 0]],
+  ["negative losses", [-1, -2, -3, 10]],
+  ["a rise from the start", [1, 2, 4, 8, 16]],
+])("%s has a range with room in it", (_what, losses) => {
+  const { low, high } = range(losses);
+  expect(Number.isFinite(low)).toBe(true);
+  expect(high).toBeGreaterThan(low);
+});
+
+test("one loss that is not a number does not move the range", () => {
+  const { losses, smoothed } = madeCurve(80);
+  expect(range([...losses, NaN], smoothed)).toEqual(range(losses, smoothed));
+});
