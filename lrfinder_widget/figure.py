@@ -101,8 +101,16 @@ def _draw_chosen(axes: Axes, layout: Layout) -> None:
         return
     lr, loss, text = layout.chosen[:3]
     axes.axvline(lr, color=CURVE, linewidth=1.4, linestyle="--")
-    marker = {"markerfacecolor": PAPER, "markeredgecolor": CURVE, "markeredgewidth": 2}
-    axes.plot(lr, loss, "o", zorder=4, clip_on=False, **marker)
+    axes.plot(
+        lr,
+        loss,
+        "o",
+        markerfacecolor=PAPER,
+        markeredgecolor=CURVE,
+        markeredgewidth=2,
+        zorder=4,
+        clip_on=False,
+    )
     axes.annotate(
         text,
         (lr, 1.0),

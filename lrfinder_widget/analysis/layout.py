@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 import numpy as np
 
 from lrfinder_widget.analysis.shape import before_blow_up
+from lrfinder_widget.analysis.smoothing import LARGEST
 from lrfinder_widget.analysis.suggestion import Suggestion
 from lrfinder_widget.errors import NotEnoughPointsError
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 CHARACTER = 0.0115
 ROW = 0.065
 AIR = 0.06
+# A range narrower than this share of the losses' size is widened, as are losses of next to nothing.
+FLATTEST = 1e-9
+SMALLEST = 1e-100
 # How near the edge a centred flag would be cut off.
 EDGE = 0.12
 
@@ -99,7 +103,7 @@ def lay_out(result: Pictured, selected: float | None = None) -> Layout:
     bottom, top = _loss_range(result.losses, result.smoothed)
     height = ROW * (top - bottom)
     marks = tuple(
-        Mark(lr, _loss_at(lr, result), text, lr.why, bottom - (row + 0.5) * height)
+        Mark(lr, min(_loss_at(lr, result), top), text, lr.why, bottom - (row + 0.5) * height)
         for lr, text, row in zip(found, texts, rows, strict=True)
     )
     depth = (max(rows) + 1.25) * height if rows else 0.0
@@ -107,7 +111,7 @@ def lay_out(result: Pictured, selected: float | None = None) -> Layout:
     if chosen is not None:
         label = "Chosen" if chosen.label == "Chosen" else "Suggested"
         text = f"{label} {short(chosen)}"
-        flag = Mark(chosen, _loss_at(chosen, result), text, chosen.why, top)
+        flag = Mark(chosen, min(_loss_at(chosen, result), top), text, chosen.why, top)
     return Layout((low, high), (bottom - depth, top), _ticks(bottom, top), marks, flag)
 
 
@@ -158,12 +162,14 @@ def _loss_range(losses: Vector, smoothed: Vector) -> tuple[float, float]:
     finite = np.isfinite(smoothed)
     if not finite.any():
         return 0.0, 1.0
-    line, points = smoothed[finite], losses[finite]
+    line, points = smoothed[finite], np.clip(losses[finite], -LARGEST, LARGEST)
     end = before_blow_up(line)
     low = float(min(line[:end].min(), np.quantile(points[:end], 0.01)))
     # Half of the points at least are shown, also where nearly all belong to the blow-up.
     high = float(max(line[:end].max(), np.quantile(points[:end], 0.99), np.median(line)))
-    spread = high - low or abs(high) or 1.0
+    spread = high - low
+    if spread <= FLATTEST * max(abs(low), abs(high), SMALLEST):
+        spread = abs(high) if abs(high) > SMALLEST else 1.0
     return low - AIR * spread, high + AIR * spread
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Standard deviation of the Gaussian in decades: 0.35 decade wide at half of its height.
 WIDTH = 0.15
+LARGEST = 1e100  # a blow-up whatever its size; beyond it sums would overflow
 REACH = 3.0  # standard deviations, beyond which weights are below 1 %
 MEDIAN_REACH = 2  # points to either side: one bad batch of five does not move a median
 SMALLEST_SPREAD = 1e-9  # of the neighbours' steps, below which they are one point
@@ -44,6 +45,7 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, beta: float | None = None) -> Vect
     """
     values = np.asarray(losses, dtype=np.float64)
     finite = np.isfinite(values)
+    values = np.clip(values, -LARGEST, LARGEST)
     smoothed = np.full(values.shape, np.nan)
     if not finite.any():
         return smoothed
@@ -147,7 +149,7 @@ def _fading(distance: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
     """Weight 1 up to the limit, then falling smoothly to 0 at twice the limit."""
     if limit <= 0:
         return (distance <= 0).astype(np.float64)
-    beyond = np.clip(distance / limit - 1, 0.0, 1.0)
+    beyond = np.maximum(np.minimum(distance, 2 * limit) / limit - 1, 0.0)
     return np.asarray((1 - beyond**2) ** 2)
 
 
