@@ -1,0 +1,83 @@
+"""Real parts to measure on, shared with the tests: a kernel, and a JupyterLab in Chromium."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+TESTS = HERE.parent / "tests"
+
+
+def one_torch_thread() -> None:
+    """Give this process's children one thread: more would measure the machine's other work."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@contextmanager
+def kernel() -> Iterator[Any]:
+    """Start a kernel that can import what stands beside this file."""
+    sys.path.append(str(TESTS / "kernel"))
+    from real_kernel import start_kernel
+
+    with tempfile.TemporaryDirectory() as folder, start_kernel(folder) as started:
+        started.run(f"import sys; sys.path.insert(0, {str(HERE)!r})")
+        yield started
+
+
+class Laboratory:
+    """A JupyterLab and a browser; each notebook opens in a context of its own."""
+
+    def __init__(self, lab: Any, browser: Any) -> None:
+        self.browser = browser
+        self._lab = lab
+        self._count = 0
+
+    @contextmanager
+    def notebook(self, cells: list[str], watch: Any = None) -> Iterator[Any]:
+        """Open a notebook of these cells; `watch` is called with the page before it loads."""
+        from conftest import SIZE
+        from notebook import Notebook, write_notebook
+
+        self._count += 1
+        path = self._lab.root / f"benchmark-{self._count}.ipynb"
+        write_notebook(path, cells)
+        context = self.browser.new_context(viewport=SIZE)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        if watch is not None:
+            watch(page)
+        tab = Notebook(page, self._lab, path).open()
+        try:
+            yield tab
+        finally:
+            context.close()
+            self._lab.stop_kernels()
+
+
+@contextmanager
+def laboratory() -> Iterator[Laboratory]:
+    """Start JupyterLab and Chromium, as the browser tests do."""
+    sys.path.append(str(TESTS / "browser"))
+    from playwright.sync_api import sync_playwright
+
+    from conftest import FLAGS, chromium
+    from lab import serve
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder)) as lab,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            yield Laboratory(lab, browser)
+        finally:
+            browser.close()
