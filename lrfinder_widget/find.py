@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.analysis.rules import resolve
+from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE, Sweep
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from torch import Tensor, nn
     from torch.optim import Optimizer
 

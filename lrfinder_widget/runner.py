@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import math
+import sys
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.failure import Failure
 from lrfinder_widget.pace import Pace
 from lrfinder_widget.switch_interval import quick_thread_switching
-from lrfinder_widget.sweep import Sweep
 from lrfinder_widget.thread_context import ThreadContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lrfinder_widget.sweep import Sweep
 
 IDLE, RUNNING, PAUSED = "idle", "running", "paused"
 DONE, STOPPED, FAILED, CLOSED = "done", "stopped", "failed", "closed"
@@ -27,7 +31,7 @@ _runners: weakref.WeakSet[Runner] = weakref.WeakSet()
 
 
 class Listener(Protocol):
-    """Who hears of a runner; called on its thread, and must not raise."""
+    """Who hears of a runner; called on its thread. What it raises ends the sweep as failed."""
 
     def started(self, runner: Runner) -> None:
         """Hear that a run begins (before its first point)."""
@@ -158,10 +162,9 @@ class Runner:
     def _submit(self, kind: str, payload: Any = None) -> Future[Any]:
         command = _Command(kind, payload, Future())
         with self._condition:
-            if self.state == CLOSED:
-                command.done.set_exception(
-                    LRFinderError("this widget is closed; make a new LRFinderWidget")
-                )
+            refusal = self._refusal()
+            if refusal is not None:
+                command.done.set_exception(refusal)
                 return command.done
             if kind == "run":
                 self._finished.clear()
@@ -173,6 +176,16 @@ class Runner:
                 self._thread.start()
             self._condition.notify_all()
         return command.done
+
+    def _refusal(self) -> LRFinderError | None:
+        if self.state == CLOSED:
+            return LRFinderError("this widget is closed; make a new LRFinderWidget")
+        if threading.current_thread() is self._thread:
+            return LRFinderError(
+                "a sweep cannot be commanded from inside its own step, which would wait for "
+                "itself; raise an exception there to end it"
+            )
+        return None
 
     def _work(self) -> None:
         while True:
@@ -190,6 +203,11 @@ class Runner:
                 self._obey(command)
 
     def _obey(self, command: _Command) -> None:
+        if self.state == CLOSED:  # it queued behind the closing
+            command.done.set_exception(
+                LRFinderError("this widget is closed; make a new LRFinderWidget")
+            )
+            return
         try:
             value = getattr(self, f"_on_{command.kind}")(command.payload)
         except BaseException as error:  # noqa: BLE001 - it is the caller's, who asks the future
@@ -207,7 +225,7 @@ class Runner:
         self.end_note = ""
         self.pace = Pace()
         self.state = RUNNING
-        self._listener.started(self)
+        self._tell(self._listener.started)
 
     def _on_pause(self, _: None) -> None:
         if self.state != RUNNING:
@@ -260,9 +278,7 @@ class Runner:
         except StopIteration:
             self._set_state(DONE)
         except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
-            sweep.close()
-            self.failure = Failure.of(error)
-            self._set_state(FAILED)
+            self._fail(error)
 
     def _end(self, state: str, note: str) -> None:
         if not self.active or self.sweep is None:
@@ -273,20 +289,47 @@ class Runner:
 
     def _set_state(self, state: str) -> None:
         self.state = state
-        self._listener.changed(self)
-        if not self.active and not any(command.kind == "run" for command in self._queue):
-            self._finished.set()
+        self._tell(self._listener.changed)
+
+    def _tell(self, hear: Callable[[Runner], None]) -> None:
+        try:
+            hear(self)
+        except Exception as error:  # noqa: BLE001 - the thread must live on to restore and answer
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self.sweep is not None:
+            self.sweep.close()
+        self.failure = Failure.of(error)
+        if self.state != CLOSED:
+            self.state = FAILED
+        # A listener that cannot show the failure either: it is kept, and `wait` raises it.
+        with contextlib.suppress(Exception):
+            self._listener.changed(self)
 
 
 # Waits wake this often, so that an interrupt is seen on every platform.
 _POLL_SECONDS = 0.05
 
 
+# A step that takes longer does not hold up the interpreter's exit.
+_EXIT_SECONDS = 30.0
+
+
 def _stop_all() -> None:
     """Stop and restore what still runs when the interpreter exits."""
     for runner in list(_runners):
-        if runner.active:
-            runner.stop("the interpreter exits").result(timeout=30)
+        if runner.finished:
+            continue
+        try:
+            runner.stop("the interpreter exits").result(timeout=_EXIT_SECONDS)
+        except TimeoutError:
+            sys.stderr.write(
+                f"lrfinder-widget: a sweep is still in its step after {_EXIT_SECONDS:g} s; the "
+                "interpreter exits with the model in mid-sweep\n"
+            )
 
 
-atexit.register(_stop_all)
+# Before every function of `atexit`, where a script may save the model: this is how the standard
+# library ends its thread pools, too.
+threading._register_atexit(_stop_all)  # type: ignore[attr-defined] # noqa: SLF001

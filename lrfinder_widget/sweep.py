@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,9 @@ from lrfinder_widget.training.random_streams import RandomStreams
 from lrfinder_widget.training.snapshot import Snapshot
 from lrfinder_widget.training.step import TrainStep
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
 COMPLETED = "completed"
 DIVERGED = "diverged"
 NON_FINITE = "non-finite loss"
@@ -32,7 +34,7 @@ STOPPED = "stopped"
 class Point(NamedTuple):
     """One optimizer step: its number, the learning rate it used, the loss before it."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # tuple.index is not used
     lr: float
     loss: float
 
@@ -100,6 +102,7 @@ class Sweep:
 
     @property
     def loss_name(self) -> str:
+        """The loss that is used, in words; known from the first point on."""
         return self._step.loss_name
 
     def __iter__(self) -> Iterator[Point]:
@@ -130,7 +133,7 @@ class Sweep:
         if self._streams is not None:
             self._streams.leave()
 
-    def _run(self) -> Iterator[Point]:
+    def _run(self) -> Generator[Point]:
         claim = self._claim
         try:
             claim.take()
@@ -261,14 +264,13 @@ def interrupts_deferred() -> Iterator[None]:
         yield
         return
     pending: list[tuple[int, Any]] = []
-    before = signal.getsignal(signal.SIGINT)
-    if before is None:  # installed by something that is not Python
-        yield
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: pending.append((number, frame)))
+    before: Any = signal.signal(
+        signal.SIGINT, lambda number, frame: pending.append((number, frame))
+    )
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        # None stands for a handler that Python did not install and cannot put back.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
         if pending and callable(before):
             before(*pending[0])

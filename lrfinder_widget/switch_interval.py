@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Torch lets go of the interpreter in each operation and waits one switch interval to get it back
 # from a cell that computes in Python: at the default of 5 ms a step of a small MLP takes 110 ms

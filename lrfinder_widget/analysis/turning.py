@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 # The smoothed loss has turned when it has come back by this share of the way it fell. Less would
 # take each wave of a noisy descent for the turn.

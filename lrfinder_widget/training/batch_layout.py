@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lrfinder_widget.errors import LossInferenceError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TARGET_NAMES = ("labels", "label", "target", "targets", "y")
 INPUT_NAMES = ("input", "inputs", "x", "image", "images", "features", "data", "pixel_values")

@@ -10,6 +10,7 @@ from types import GeneratorType
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.data import DataLoader
 
 from lrfinder_widget.errors import SettingsError
@@ -157,14 +158,13 @@ def to_device(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.Tensor):
         return value if value.device == device else value.to(device, non_blocking=True)
     if isinstance(value, Mapping):
-        moved = {key: to_device(item, device) for key, item in value.items()}
         # A mapping of its own kind (a transformers.BatchEncoding, say) need not survive: the
         # model is called with its items.
-        return moved
+        return {key: to_device(item, device) for key, item in value.items()}
+    if isinstance(value, PackedSequence):
+        return value if value.data.device == device else value.to(device)  # type: ignore[arg-type]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(to_device(item, device) for item in value))
     if isinstance(value, (list, tuple)):
         return type(value)(to_device(item, device) for item in value)
-    if isinstance(value, torch.nn.utils.rnn.PackedSequence):
-        return value.to(device)
     return value

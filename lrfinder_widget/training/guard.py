@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.errors import SweepInProgressError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 _claims: list[Claim] = []
 _claims_lock = threading.Lock()
@@ -45,9 +48,9 @@ class Claim:
         self.displace = displace
         self.in_step = False
         self.displaced = False
-        self._parameters = _parameter_ids(model, optimizer)
+        self.parameters = _parameter_ids(model, optimizer)
         self._handles: list[Any] = []
-        self._thread: int | None = None
+        self.thread: int | None = None
 
     def take(self) -> None:
         """Claim for the calling thread.
@@ -62,7 +65,7 @@ class Claim:
         """
         while True:
             with _claims_lock:
-                other = _overlapping(self._parameters)
+                other = _overlapping(self.parameters)
                 if other is None:
                     _claims.append(self)
                     break
@@ -70,13 +73,13 @@ class Claim:
             if other.displace is not None:
                 other.displace()
             self.displaced = True
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         self._hook()
 
     def check(self) -> None:
         """Raise `SweepInProgressError` if `take` would do so now."""
         with _claims_lock:
-            other = _overlapping(self._parameters)
+            other = _overlapping(self.parameters)
         if other is not None and other is not self:
             self._refuse_unless_gives_way(other)
 
@@ -90,7 +93,7 @@ class Claim:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._thread = None
+        self.thread = None
         with _claims_lock:
             if self in _claims:
                 _claims.remove(self)
@@ -111,7 +114,7 @@ class Claim:
 
     def admits_this_thread(self) -> bool:
         """Return whether the calling thread is part of the sweep's own step."""
-        thread = self._thread
+        thread = self.thread
         if thread is None or threading.get_ident() == thread:
             return True
         return self.in_step and (_started_by_torch() or _waits_for_a_thread(thread))
@@ -132,7 +135,7 @@ class _Refusal:
 
     def forward(self, module: nn.Module, _inputs: Any) -> None:
         claim = self._claim
-        if threading.get_ident() != claim._thread and not claim.admits_this_thread():
+        if threading.get_ident() != claim.thread and not claim.admits_this_thread():
             _refuse(f"a forward pass of {_described(module, claim.model)}")
 
     def step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
@@ -150,7 +153,7 @@ class _Refusal:
 
 def _inert() -> _Refusal:
     class _Nothing:
-        _thread = None
+        thread = None
         model = None
 
         @staticmethod
@@ -170,7 +173,7 @@ def _refuse(what: str) -> NoReturn:
 
 
 def _overlapping(parameters: set[int]) -> Claim | None:
-    return next((claim for claim in _claims if not parameters.isdisjoint(claim._parameters)), None)
+    return next((claim for claim in _claims if not parameters.isdisjoint(claim.parameters)), None)
 
 
 def _held(other: Claim, model: nn.Module, optimizer: Optimizer) -> str:
@@ -222,15 +225,22 @@ def _kind(owner: Any) -> str:
 
 def _started_by_torch() -> bool:
     """Return whether this is a thread of the autograd engine or of ``parallel_apply``."""
-    thread = threading._active.get(threading.get_ident())  # type: ignore[attr-defined]
-    if thread is None or isinstance(thread, threading._DummyThread):  # type: ignore[attr-defined]
+    thread = _python_thread(threading.get_ident())
+    if thread is None:
         return True
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to look
     while frame is not None:
         if frame.f_code.co_filename.replace("\\", "/").endswith("nn/parallel/parallel_apply.py"):
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
+
+
+def _python_thread(ident: int) -> threading.Thread | None:
+    """Return the thread if Python started it; the autograd engine's are not among them."""
+    # enumerate() lists them without making a stand-in for an unknown one, as current_thread does.
+    found = next((thread for thread in threading.enumerate() if thread.ident == ident), None)
+    return None if type(found).__name__ == "_DummyThread" else found
 
 
 def _waits_for_a_thread(thread: int) -> bool:
@@ -238,5 +248,5 @@ def _waits_for_a_thread(thread: int) -> bool:
 
     A model whose forward pass hands its parts to threads of its own waits for them there.
     """
-    frame = sys._current_frames().get(thread)
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - as above
     return frame is not None and frame.f_code.co_filename == threading.__file__

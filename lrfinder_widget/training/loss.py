@@ -13,7 +13,7 @@ from lrfinder_widget.errors import LossInferenceError
 
 Loss = Callable[[Any, Any], Tensor]
 
-PASS_ONE = "pass loss_fn, a function of (output, target) that returns a scalar"
+_HOW_TO_SAY = "pass loss_fn, a function of (output, target) that returns a scalar"
 
 
 def name_of(loss_fn: Callable[..., Any]) -> str:
@@ -40,16 +40,16 @@ def infer_loss(output: Any, target: Any) -> tuple[Loss, str]:
         return carried
     if not isinstance(output, Tensor):
         raise LossInferenceError(
-            f"the model returns a {type(output).__name__} without a loss: {PASS_ONE}"
+            f"the model returns a {type(output).__name__} without a loss: {_HOW_TO_SAY}"
         )
     if target is None:
         raise LossInferenceError(
-            f"the batches hold no target and the model returns no loss: {PASS_ONE}, or let the "
+            f"the batches hold no target and the model returns no loss: {_HOW_TO_SAY}, or let the "
             "loader yield (input, target)"
         )
     if not isinstance(target, Tensor):
         raise LossInferenceError(
-            f"the target is a {type(target).__name__}, not a tensor: {PASS_ONE}"
+            f"the target is a {type(target).__name__}, not a tensor: {_HOW_TO_SAY}"
         )
     if target.is_floating_point():
         return _regression(output, target)
@@ -77,14 +77,14 @@ def _classification(output: Tensor, target: Tensor) -> tuple[Loss, str]:
     fits = output.ndim == target.ndim + 1 and _without(output.shape, 1) == tuple(target.shape)
     if not fits or not output.is_floating_point():
         hint = ""
-        if output.ndim > 2 and tuple(output.shape[:-1]) == tuple(target.shape):
+        if output.ndim > target.ndim and tuple(output.shape[:-1]) == tuple(target.shape):
             hint = (
                 "; the scores seem to lie in the last dimension: pass "
                 "loss_fn=lambda out, y: F.cross_entropy(out.flatten(0, -2), y.flatten())"
             )
         raise LossInferenceError(
             f"no loss fits integer targets here ({shapes}; cross-entropy needs scores "
-            f"(N, C, …) against (N, …)): {PASS_ONE}{hint}"
+            f"(N, C, …) against (N, …)): {_HOW_TO_SAY}{hint}"
         )
     if output.shape[1] == 1:
         raise LossInferenceError(
@@ -98,7 +98,7 @@ def _classification(output: Tensor, target: Tensor) -> tuple[Loss, str]:
             f"({shapes}): widen the last layer or number the classes from 0"
         )
     if target.dtype == torch.int64:
-        return lambda out, y: functional.cross_entropy(out, y), "cross-entropy (inferred)"
+        return functional.cross_entropy, "cross-entropy (inferred)"
     return lambda out, y: functional.cross_entropy(out, y.long()), "cross-entropy (inferred)"
 
 
@@ -109,14 +109,14 @@ def _regression(output: Tensor, target: Tensor) -> tuple[Loss, str]:
         if output.numel() == target.numel():
             hint = " (reshape the target to the output's shape: they would broadcast wrongly)"
         raise LossInferenceError(
-            f"no loss fits float targets of another shape ({shapes}){hint}: {PASS_ONE}"
+            f"no loss fits float targets of another shape ({shapes}){hint}: {_HOW_TO_SAY}"
         )
     if bool(((target == 0) | (target == 1)).all()):
         raise LossInferenceError(
             f"float targets that are all 0 or 1 ({shapes}) may mean labels or values: pass "
             "loss_fn=nn.BCEWithLogitsLoss() for labels, nn.MSELoss() for values"
         )
-    return lambda out, y: functional.mse_loss(out, y), "mean-squared error (inferred)"
+    return functional.mse_loss, "mean-squared error (inferred)"
 
 
 def _without(shape: torch.Size, dimension: int) -> tuple[int, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CONTAINERS = (dict, list, set, deque)
 
@@ -66,8 +68,7 @@ def _whole_memory(tensor: Tensor) -> Tensor:
     if tensor.layout is not torch.strided or tensor.is_contiguous():
         return tensor
     overlaps = any(
-        stride == 0 and size > 1
-        for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
+        stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
     )
     if not overlaps:
         return tensor

@@ -74,7 +74,7 @@ class _NumPy:
     name = "NumPy"
 
     def get(self) -> dict[str, Any]:
-        state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]
+        state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002 - the shared one
         return state
 
     def set(self, state: dict[str, Any]) -> None:
@@ -88,9 +88,8 @@ class _NumPy:
         return (*parts, state.get("has_gauss"), state.get("gauss"))
 
     def derive(self, seed: int) -> dict[str, Any]:
-        kind = type(np.random.mtrand._rand._bit_generator)  # type: ignore[attr-defined]
-        fresh = np.random.RandomState(kind(seed))
-        state: dict[str, Any] = fresh.get_state(legacy=False)  # type: ignore[assignment]
+        kind = type(np.random.get_bit_generator())  # type: ignore[attr-defined]
+        state: dict[str, Any] = np.random.RandomState(kind(seed)).get_state(legacy=False)
         return state
 
 
@@ -102,7 +101,7 @@ def _shared_generators() -> list[_Generator]:
             for index, generator in enumerate(torch.cuda.default_generators)
         ]
     if torch.backends.mps.is_available():
-        found.append(_Torch("mps", torch.mps._get_default_mps_generator()))
+        found.append(_Torch("mps", torch.mps._get_default_mps_generator()))  # noqa: SLF001 - no other
     return found
 
 

@@ -41,7 +41,7 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
     return list(found.values())
 
 
-def _parts(thing: Any) -> Iterable[Any]:
+def _parts(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind of object
     if isinstance(thing, _GENERATORS):
         return ()
     if isinstance(thing, Mapping):
@@ -86,7 +86,12 @@ def generators_in(things: Iterable[Any]) -> list[SavedGenerator]:
 
     Those that the whole process shares are left out.
     """
-    shared = {id(random._inst), id(np.random.mtrand._rand), id(torch.default_generator)}  # type: ignore[attr-defined]
+    # Bound methods of the shared instances are how Python's and NumPy's module functions are made.
+    shared = {
+        id(random.random.__self__),  # type: ignore[attr-defined]
+        id(np.random.random.__self__),  # type: ignore[attr-defined]
+        id(torch.default_generator),
+    }
     unique = {id(thing): thing for thing in things if isinstance(thing, _GENERATORS)}
     return [
         SavedGenerator(thing)

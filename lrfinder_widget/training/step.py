@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.training.batch_layout import Parts, layout_of
 from lrfinder_widget.training.batches import to_device
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import torch
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
 
 
 class TrainStep:
@@ -45,6 +47,7 @@ class TrainStep:
         self.loss_name = "" if loss_fn is None else name_of(loss_fn)
 
     def __call__(self, batch: Any) -> float:
+        """Train on `batch`, and return the loss before the step."""
         layout = self._layout or self._learn_layout(batch)
         args, kwargs, target = layout(batch)
         device = self._device

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
-from typing import Any
-
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.analysis.smoothing import smooth
@@ -15,8 +10,16 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
-from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.sweep import Sweep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from lrfinder_widget.settings import SweepSettings
 
 
 class Finder:
@@ -38,6 +41,7 @@ class Finder:
         optimizer: Optimizer,
         loader: Iterable[Any],
         loss_fn: Callable[..., Tensor] | None,
+        *,
         scheduler: Any,
         settings: SweepSettings,
         listener: Listener,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextvars
 import sys
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.getipython import get_ipython
 from IPython.display import display, update_display
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 _T = TypeVar("_T")
 
@@ -98,9 +101,9 @@ class Displays:
 
 def _as_last_expression() -> bool:
     """Return whether IPython is showing the value of a cell's last expression."""
-    frame = sys._getframe()
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to look
     while frame is not None:
         if frame.f_code is DisplayHook.__call__.__code__:
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False

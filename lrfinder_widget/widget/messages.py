@@ -8,14 +8,18 @@ page appends what it lacks and asks again for what it missed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrfinder_widget.analysis.curve import encode_numbers
 from lrfinder_widget.errors import LRFinderError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
 
 # The settings that a page may change; the rest is Python's.
 PAGE_SETTINGS = (
@@ -65,10 +69,12 @@ def parse_request(content: Any) -> Request:
         raise BadMessageError(f"unknown request {_short(kind)}")
     number = request_id(content)
     if number is None:
-        raise BadMessageError(f"{kind}: id must be a whole number (got {_short(content.get('id'))})")
+        raise BadMessageError(
+            f"{kind}: id must be a whole number (got {_short(content.get('id'))})"
+        )
     unknown = content.keys() - checks.keys() - {"kind", "id"}
     if unknown:
-        raise BadMessageError(f"{kind}: unknown field {_short(sorted(map(str, unknown))[0])}")
+        raise BadMessageError(f"{kind}: unknown field {_short(min(map(str, unknown)))}")
     return Request(
         str(kind), number, {name: check(name, content.get(name)) for name, check in checks.items()}
     )
@@ -77,7 +83,9 @@ def parse_request(content: Any) -> Request:
 def request_id(content: Any) -> int | None:
     """Return the id that a reply to `content` can carry, or None."""
     number = content.get("id") if isinstance(content, dict) else None
-    return number if _is_whole(number) and 0 <= number <= _LARGEST_ID else None
+    if not isinstance(number, int) or isinstance(number, bool):
+        return None
+    return number if 0 <= number <= _LARGEST_ID else None
 
 
 def parse_selection(value: Any, rules: Sequence[str]) -> dict[str, Any]:
@@ -160,19 +168,23 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
-def points_block(lrs: Sequence[float], losses: Sequence[float]) -> bytes:
-    """Return the points as little-endian float64: lr, loss, lr, loss, …"""
-    return np.column_stack([lrs, losses]).astype("<f8").tobytes()
+def points_block(lrs: ArrayLike, losses: ArrayLike) -> bytes:
+    """Return the points as little-endian float64: lr, loss, lr, loss, and so on."""
+    return np.column_stack([np.asarray(lrs), np.asarray(losses)]).astype("<f8").tobytes()
 
 
-def smoothed_block(smoothed: Sequence[float]) -> bytes:
+def smoothed_block(smoothed: ArrayLike) -> bytes:
     """Return the values as little-endian float64."""
     return np.asarray(smoothed).astype("<f8").tobytes()
 
 
-def curve_block(lrs: Sequence[float], losses: Sequence[float], smoothed: Sequence[float]) -> bytes:
+def curve_block(lrs: ArrayLike, losses: ArrayLike, smoothed: ArrayLike) -> bytes:
     """Return the finished curve: all learning rates, all losses, all smoothed values."""
-    return np.concatenate([lrs, losses, smoothed]).astype("<f8").tobytes()
+    return (
+        np.concatenate([np.asarray(part) for part in (lrs, losses, smoothed)])
+        .astype("<f8")
+        .tobytes()
+    )
 
 
 def with_block(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lrfinder_widget.errors import LRFinderError
-from lrfinder_widget.runner import Runner
 from lrfinder_widget.widget.messages import BadMessageError, Request, parse_request, request_id
 from lrfinder_widget.widget.state import PROBE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from lrfinder_widget.runner import Runner
 
 # A page may ask again and again; beyond this many waiting commands it is not a person.
 _MOST_WAITING = 64

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from typing import Any
-
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.analysis.turning import has_turned
-from lrfinder_widget.failure import Failure
 from lrfinder_widget.optimizer_lr import RateChange, describe, group_ratios
-from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import DONE, RUNNING, Runner
-from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.sweep import DIVERGED, NON_FINITE
 from lrfinder_widget.widget.messages import PAGE_SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch.optim import Optimizer
+
+    from lrfinder_widget.failure import Failure
+    from lrfinder_widget.result import LRFinderResult
+    from lrfinder_widget.settings import SweepSettings
 
 # A block that a page looks for to learn whether its host passes binary buffers on.
 PROBE = struct.pack("<d", 1.0)
@@ -110,7 +113,7 @@ def _ending(runner: Runner) -> str:
     if runner.state != DONE or sweep is None:
         return ""
     if sweep.stop_reason == DIVERGED:
-        return f"stopped at {sweep.settings.diverge_threshold:g}× the best loss"
+        return f"stopped at {sweep.settings.diverge_threshold:g}× the best loss"  # noqa: RUF001 - a multiplication sign is meant
     if sweep.stop_reason == NON_FINITE:
         return f"stopped at step {len(runner.losses)}: the loss is not finite"
     return ""

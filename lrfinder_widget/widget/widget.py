@@ -6,19 +6,14 @@ import asyncio
 import base64
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anywidget
 import traitlets
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.figure import png
-from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Runner
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.widget import state
@@ -33,6 +28,15 @@ from lrfinder_widget.widget.messages import (
 from lrfinder_widget.widget.requests import Requests
 from lrfinder_widget.widget.stream import PointStream
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import Future
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from lrfinder_widget.result import LRFinderResult
+
 _STATIC = Path(__file__).parent / "static"
 _STATE = (
     "status", "settings", "selection", "suggestions", "optimizer", "applied", "loss", "error",
@@ -44,7 +48,7 @@ _SUGGESTION_SHARE = 0.01
 _AWAIT_SECONDS = 0.05
 
 
-class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
+class LRFinderWidget(anywidget.AnyWidget):
     """Find a learning rate by watching a sweep live, and set it with a click.
 
     >>> w = LRFinderWidget(model, optimizer, loader).show()  # doctest: +SKIP
@@ -89,7 +93,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
     status = traitlets.Dict().tag(sync=True)
     settings = traitlets.Dict().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
-    suggestions = traitlets.List().tag(sync=True)
+    suggestions: traitlets.List[Any] = traitlets.List().tag(sync=True)
     optimizer = traitlets.Dict().tag(sync=True)
     applied = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     loss = traitlets.Unicode().tag(sync=True)
@@ -114,8 +118,8 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
             optimizer,
             loader,
             loss_fn,
-            scheduler,
-            SweepSettings.from_keywords(**settings),
+            scheduler=scheduler,
+            settings=SweepSettings.from_keywords(**settings),
             listener=self,
         )
         self.runner = self._finder.runner
@@ -208,7 +212,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._finder.refuse_unstarted()
         try:
             # An idle event loop does not see an interrupt: wake often enough to answer at once.
-            while not self.runner.finished:
+            while not self.runner.finished:  # noqa: ASYNC110 - nothing would wake an Event
                 await asyncio.sleep(_AWAIT_SECONDS)
         except (asyncio.CancelledError, KeyboardInterrupt):
             self.runner.stop("interrupted").result()
@@ -217,6 +221,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def lr(self) -> float | None:
+        """The chosen learning rate: the marker's, or the suggestion it follows; set to choose."""
         if "lr" in self.selection:
             return float(self.selection["lr"])
         rule = self.selection.get("rule")
@@ -228,6 +233,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
 
     @property
     def result(self) -> LRFinderResult | None:
+        """The last sweep's curve and suggestions, once it has ended."""
         return self._finder.result
 
     def apply(self, lr: float | None = None) -> None:
@@ -312,9 +318,7 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         if changes:
             self._publish(**changes)
         now = time.monotonic()
-        self._next_suggestions = now + max(
-            _SUGGESTION_SECONDS, (now - began) / _SUGGESTION_SHARE
-        )
+        self._next_suggestions = now + max(_SUGGESTION_SECONDS, (now - began) / _SUGGESTION_SHARE)
 
     def _on_page_message(self, _: Any, content: Any, _buffers: Any) -> None:
         self._route.learn()
@@ -415,7 +419,8 @@ class LRFinderWidget(anywidget.AnyWidget):  # type: ignore[misc]
         self._displays.show(self._bundle(), explicitly=False)
 
     def _bundle(self) -> dict[str, Any]:
-        bundle: dict[str, Any] = dict(self._repr_mimebundle_()[0])
+        data, _ = self._repr_mimebundle_() or ({}, {})
+        bundle: dict[str, Any] = dict(data)
         if self._finder.result is not None and not self.runner.active:
             bundle["image/png"] = self.encoded_picture()["png"]
         return bundle

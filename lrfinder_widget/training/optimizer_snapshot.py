@@ -1,0 +1,91 @@
+"""An optimizer before a sweep, and those it wraps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch.optim import Optimizer
+
+if TYPE_CHECKING:
+    from lrfinder_widget.training.memory import Memory
+
+
+class OptimizerSnapshot:
+    """An optimizer's state and groups, put back into its own dicts and tensors.
+
+    ``load_state_dict`` would replace groups, states and tensor rates, and cast. Of the group keys
+    only those that the sweep changed are written, so that what somebody adds or sets meanwhile
+    stays.
+    """
+
+    # The rate changes at each step; other keys are an optimizer's own book-keeping (a step count,
+    # an estimate of the rate), which starts at its first steps: look closely there, rarely later.
+    _CLOSE = 10
+    _RARELY = 16
+
+    def __init__(self, optimizer: Optimizer, memory: Memory) -> None:
+        self._optimizer = optimizer
+        memory.remember(optimizer.state)
+        self._groups = [(group, _without_params(group)) for group in optimizer.param_groups]
+        for _, saved in self._groups:
+            memory.remember_all(saved.values())
+        self._changed: set[str] = {"lr"}
+        self._before: list[dict[str, Any]] = []
+        self._attributes = _optimizer_attributes(optimizer)
+        memory.remember_all(self._attributes.values())
+
+    def before_step(self, index: int) -> None:
+        """Look at the groups, if this is a step to watch."""
+        if index < self._CLOSE or index % self._RARELY == 0:
+            self._before = [dict(group) for group, _ in self._groups]
+
+    def after_step(self) -> None:
+        """Note the group keys that the step has changed."""
+        if not self._before:
+            return
+        for (group, _), before in zip(self._groups, self._before, strict=True):
+            for key, value in group.items():
+                if key not in before or before[key] is not value:
+                    self._changed.add(key)
+        self._changed.discard("params")
+        self._before = []
+
+    def restore(self) -> None:
+        """Write back the changed group keys and the optimizer's own counters."""
+        for group, saved in self._groups:
+            for key in self._changed:
+                if key in saved:
+                    group[key] = saved[key]
+                else:
+                    group.pop(key, None)
+        attributes = vars(self._optimizer)
+        for name in _optimizer_attributes(self._optimizer).keys() - self._attributes.keys():
+            del attributes[name]
+        attributes.update(self._attributes)
+
+
+def with_wrapped(optimizer: Optimizer) -> list[Optimizer]:
+    """Return `optimizer` and those it wraps, as SAM, Lookahead and the like do."""
+    found: dict[int, Optimizer] = {}
+    waiting: list[Any] = [optimizer]
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, Optimizer) and id(thing) not in found:
+            found[id(thing)] = thing
+            waiting.extend(_optimizer_attributes(thing).values())
+        elif isinstance(thing, (list, tuple)):
+            waiting.extend(item for item in thing if isinstance(item, Optimizer))
+    return list(found.values())
+
+
+def _optimizer_attributes(optimizer: Optimizer) -> dict[str, Any]:
+    """Return what an optimizer keeps beside state and groups; hooks of others stay as they are."""
+    return {
+        name: value
+        for name, value in vars(optimizer).items()
+        if name not in {"state", "param_groups", "defaults", "step"} and "_hooks" not in name
+    }
+
+
+def _without_params(group: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in group.items() if key != "params"}
