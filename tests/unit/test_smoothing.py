@@ -86,6 +86,15 @@ def test_a_single_outlier_is_ignored(spike):
     assert np.abs(smooth(rates(200), losses) - alone).max() < 0.1
 
 
+@pytest.mark.parametrize("step", [0.7, -0.7])
+def test_an_odd_batch_within_the_range_of_losses_is_ignored_too(step):
+    x = np.linspace(-1, 1, 200)
+    losses = 2 - np.exp(-8 * x**2) + np.random.default_rng(4).normal(0, 0.01, 200)
+    alone = smooth(rates(200), losses)
+    losses[30] += step
+    assert np.abs(smooth(rates(200), losses) - alone).max() < 0.01
+
+
 def test_what_is_not_finite_is_missing_and_moves_no_other_point_much():
     losses = noisy(2, 100)
     alone = smooth(rates(100), losses)[:98]
