@@ -1,5 +1,5 @@
 // The chart: the canvas, what lies over it, and the tools below it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./button.tsx";
 import { Download, Magnifier, Whole } from "./icons.tsx";
 import { placeLabels } from "./labels.ts";
@@ -24,7 +24,7 @@ export function ChartPanel({ session, layout }: ChartPanelProps) {
   const overlay = useRef<HTMLDivElement>(null);
   const now = useRef(layout);
   now.current = layout;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!overlay.current) return;
     const controller = new AbortController();
     const events = { layout: () => now.current, hover: setHover, zooming: setSpan };

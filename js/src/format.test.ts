@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  formatDecimal,
   formatExact,
   formatLoss,
   formatRate,
@@ -51,6 +52,14 @@ test.each([
   [3600 * 1.5, "1 h 30 min left"],
 ])("%d seconds are %s", (seconds, text) => {
   expect(formatTimeLeft(seconds)).toBe(text);
+});
+
+test.each([
+  [1e-7, "0.0000001"],
+  [7.9e-3, "0.0079"],
+  [12345, "12345"],
+])("%d is %s without an exponent", (value, text) => {
+  expect(formatDecimal(value)).toBe(text);
 });
 
 describe("typed numbers", () => {

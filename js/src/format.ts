@@ -18,6 +18,11 @@ export function formatExact(rate: number): string {
   return formatRate(rate, 3);
 }
 
+/** A number without an exponent, which ARIA's values do not know. */
+export function formatDecimal(value: number): string {
+  return value.toLocaleString("en-US", { useGrouping: false, maximumSignificantDigits: 15 });
+}
+
 export function formatLoss(loss: number): string {
   if (!Number.isFinite(loss)) return Number.isNaN(loss) ? "not a number" : "infinite";
   const size = Math.abs(loss);

@@ -1,9 +1,12 @@
 // The marker: a slider over the canvas, with a line, a dot on the curve and a flag with the rate.
-import { formatLoss, formatRate } from "./format.ts";
+import { formatDecimal, formatLoss, formatRate } from "./format.ts";
 import { placeFlag } from "./labels.ts";
 import type { Layout } from "./layout.ts";
 import { clamp, keyStep, lossAt, xOf, yOf } from "./scales.ts";
 import type { Session } from "./session.ts";
+
+// A number would be written 1e-7, which ARIA does not know; Preact's types know only numbers.
+const spelled = (value: number) => formatDecimal(value) as unknown as number;
 
 interface MarkerProps {
   session: Session;
@@ -39,9 +42,9 @@ export function Marker({ session, layout }: MarkerProps) {
       data-focus="marker"
       aria-label="Learning rate"
       aria-orientation="horizontal"
-      aria-valuemin={session.axis?.low}
-      aria-valuemax={session.axis?.high}
-      aria-valuenow={rate}
+      aria-valuemin={spelled(10 ** axis.low)}
+      aria-valuemax={spelled(10 ** axis.high)}
+      aria-valuenow={spelled(rate)}
       aria-valuetext={loss === null ? text : `${text}, loss ${formatLoss(loss)}`}
       style={{ transform: `translateX(${left}px)` }}
       onKeyDown={onKeyDown}
