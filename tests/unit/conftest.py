@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+pytest.register_assert_rewrite("evidence", "endings")
+
 
 @pytest.fixture
 def one_torch_thread():

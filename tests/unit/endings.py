@@ -1,4 +1,4 @@
-"""The ways in which a sweep can end, each brought about and checked."""
+"""The ways in which a sweep can end, each brought about at step `at` and checked."""
 
 import contextlib
 import gc
@@ -21,44 +21,46 @@ class Fuse:
             raise self.error("as the test wants it")
 
 
-def ended_normally(training):
+def ended_normally(training, at=6):
     points = list(sweep := training.sweep())
     assert (sweep.stop_reason, len(points)) == ("completed", 12)
 
 
-def ended_by_divergence(training):
+def ended_by_divergence(training, at=6):
     calls = iter(range(1000))
-    sweep = training.sweep(
-        lambda output, target: training.loss_fn(output, target) * (1e3 if next(calls) > 5 else 1),
-        diverge_threshold=4.0,
-    )
-    points = list(sweep)
+    # Early enough for the last of the 12 points to tell, late enough for a best loss to be known.
+    onset = min(max(at, 4), 8)
+
+    def loss_fn(output, target):
+        return training.loss_fn(output, target) * (1e3 if next(calls) >= onset else 1)
+
+    sweep = training.sweep(loss_fn, diverge_threshold=4.0)
+    assert onset < len(list(sweep)) < 12
     assert sweep.stop_reason == "diverged"
-    assert 5 < len(points) < 12
 
 
-def ended_by_a_loss_that_is_not_finite(training):
+def ended_by_a_loss_that_is_not_finite(training, at=6):
     calls = iter(range(1000))
-    sweep = training.sweep(
-        lambda output, target: (
-            training.loss_fn(output, target) * (float("nan") if next(calls) == 5 else 1)
-        )
-    )
-    assert len(list(sweep)) == 6
+
+    def loss_fn(output, target):
+        return training.loss_fn(output, target) * (float("nan") if next(calls) == at - 1 else 1)
+
+    sweep = training.sweep(loss_fn)
+    assert len(list(sweep)) == at
     assert sweep.stop_reason == "non-finite loss"
 
 
-def ended_by_close(training):
+def ended_by_close(training, at=6):
     sweep = training.sweep()
-    for _ in range(5):
+    for _ in range(at):
         next(sweep)
     sweep.close()
     assert sweep.stop_reason == "stopped"
 
 
-def ended_by_being_dropped(training):
+def ended_by_being_dropped(training, at=6):
     sweep = training.sweep()
-    for _ in range(5):
+    for _ in range(at):
         next(sweep)
     del sweep
     gc.collect()
@@ -79,22 +81,22 @@ def _hooked(register, fuse):
     handle.remove()
 
 
-def _ended_by_forward(training, error):
+def _ended_by_forward(training, error, at):
     last = list(training.model.children())[-1]
-    with _hooked(last.register_forward_hook, Fuse(error, at=6)):
+    with _hooked(last.register_forward_hook, Fuse(error, at)):
         _fails_with(error, training.sweep())
 
 
-def ended_by_an_error_in_forward(training):
-    _ended_by_forward(training, Boom)
+def ended_by_an_error_in_forward(training, at=6):
+    _ended_by_forward(training, Boom, at)
 
 
-def ended_by_an_interrupt_in_forward(training):
-    _ended_by_forward(training, KeyboardInterrupt)
+def ended_by_an_interrupt_in_forward(training, at=6):
+    _ended_by_forward(training, KeyboardInterrupt, at)
 
 
-def ended_by_an_error_in_loss(training):
-    fuse = Fuse(Boom, at=6)
+def ended_by_an_error_in_loss(training, at=6):
+    fuse = Fuse(Boom, at)
 
     def loss_fn(output, target):
         fuse()
@@ -103,8 +105,8 @@ def ended_by_an_error_in_loss(training):
     _fails_with(Boom, training.sweep(loss_fn))
 
 
-def ended_by_an_error_in_backward(training):
-    fuse = Fuse(Boom, at=6)
+def ended_by_an_error_in_backward(training, at=6):
+    fuse = Fuse(Boom, at)
 
     def loss_fn(output, target):
         output.register_hook(lambda _: fuse())
@@ -113,16 +115,16 @@ def ended_by_an_error_in_backward(training):
     _fails_with(Boom, training.sweep(loss_fn))
 
 
-def ended_by_an_error_in_the_loader(training):
-    training.loader.dataset.fuse = Fuse(Boom, at=6)
+def ended_by_an_error_in_the_loader(training, at=6):
+    training.loader.dataset.fuse = Fuse(Boom, at)
     try:
         _fails_with(Boom, training.sweep())
     finally:
         training.loader.dataset.fuse = None
 
 
-def ended_by_an_error_in_step(training):
-    with _hooked(training.optimizer.register_step_post_hook, Fuse(Boom, at=6)):
+def ended_by_an_error_in_step(training, at=6):
+    with _hooked(training.optimizer.register_step_post_hook, Fuse(Boom, at)):
         _fails_with(Boom, training.sweep())
 
 

@@ -3,16 +3,18 @@
 import functools
 import multiprocessing
 import random
+import signal
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.optim import SGD
 
 from endings import ENDINGS
-from evidence import differences, new_training
-from specimens import LOADERS, LOADERS_WITH_WORKERS, MODELS, OPTIMIZERS
+from evidence import differences, new_training, training_with
+from specimens import LOADERS, LOADERS_WITH_WORKERS, MODELS, OPTIMIZERS, Samples, batches_of_4, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -30,6 +32,7 @@ def assert_leaves_no_trace(
     *,
     loader="shuffled",
     ending="normally",
+    at=6,
     before=7,
     after=7,
 ):
@@ -40,7 +43,7 @@ def assert_leaves_no_trace(
     training = new_training(model, optimizer, loader)
     training.train(before)
     told, held = training.trace(), training.objects()
-    ENDINGS[ending](training)
+    ENDINGS[ending](training, at)
     assert differences(told, training.trace()) == []
     now = training.objects()
     assert [name for name in held if now.get(name) is not held[name]] == []
@@ -105,12 +108,13 @@ def test_the_sweeps_own_workers_end_with_it():
     optimizer=st.sampled_from(sorted(OPTIMIZERS)),
     loader=st.sampled_from(sorted(LOADERS)),
     ending=st.sampled_from(sorted(ENDINGS)),
+    at=st.integers(1, 10),
     before=st.integers(0, 9),
     after=st.integers(1, 7),
 )
-def test_it_holds_for_any_mixture(*, model, optimizer, loader, ending, before, after):
+def test_it_holds_for_any_mixture(*, model, optimizer, loader, ending, at, before, after):
     assert_leaves_no_trace(
-        model, optimizer, loader=loader, ending=ending, before=before, after=after
+        model, optimizer, loader=loader, ending=ending, at=at, before=before, after=after
     )
 
 
@@ -124,6 +128,58 @@ def test_a_sweep_trains_while_it_runs():
     assert "/model/_modules/0/_parameters/weight/content" in changed
     assert "/model/_modules/1/_buffers/running_mean/content" in changed
     assert differences(before, training.trace()) == []
+
+
+class Halfway(SGD):
+    """Fails when it has stepped some of the parameters."""
+
+    def __init__(self, params):
+        super().__init__(params, lr=0.05, momentum=0.9)
+        self.fails = False
+
+    def step(self, closure=None):
+        super().step(closure)
+        if self.fails:
+            self.param_groups[0]["params"][0].data.fill_(float("nan"))
+            raise SystemExit("half-way")
+
+
+def test_a_step_that_fails_half_way_is_taken_back():
+    model = mlp()
+    training = training_with(model=model, optimizer=Halfway(model.parameters()))
+    training.train(2)
+    training.optimizer.fails = True
+    before = training.trace()
+    with pytest.raises(SystemExit, match="half-way"):
+        list(training.sweep())
+    assert differences(before, training.trace()) == []
+
+
+class InterruptsItsEnd:
+    """A loader at whose closing somebody presses Ctrl-C, twice."""
+
+    def __init__(self):
+        self.batch = next(iter(batches_of_4(Samples())))
+
+    def __iter__(self):
+        try:
+            while True:
+                yield self.batch
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_comes_while_the_sweep_restores_waits_until_that_is_done():
+    training = training_with()
+    training.loader = InterruptsItsEnd()
+    before = training.trace()
+    sweep = training.sweep()
+    next(sweep)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.close()
+    assert differences(before, training.trace()) == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("points", [0, 1], ids=["never started", "after its first point"])
