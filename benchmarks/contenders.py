@@ -36,12 +36,13 @@ _inputs = torch.randn(8192, 20)
 _data = TensorDataset(_inputs, (_inputs @ torch.randn(20, 2)).argmax(1))
 _model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2))
 
-stamps: list[float] = []
+# When the loss was asked, on the wall's clock and on the clock of the thread's own work.
+stamps: list[tuple[float, float]] = []
 
 
 def timed_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Cross-entropy that notes when it was asked."""
-    stamps.append(time.perf_counter())
+    stamps.append((time.perf_counter(), time.thread_time()))
     return cross_entropy(output, target)
 
 
@@ -52,20 +53,22 @@ def fresh() -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[Any]]:
     return model, optimizer, DataLoader(_data, batch_size=32, shuffle=True)
 
 
-def seconds_a_step(expected: int) -> float:
-    """Return the mean step of the sweep that has just ended."""
+def seconds_a_step(expected: int) -> tuple[float, float]:
+    """Return the mean step of the sweep that has just ended: its duration and its work."""
     if len(stamps) != expected:
         raise RuntimeError(f"the sweep ended after {len(stamps)} of {expected} steps")
-    return (stamps[-1] - stamps[WARM_UP]) / (expected - 1 - WARM_UP)
+    first, last = stamps[WARM_UP], stamps[-1]
+    steps = expected - 1 - WARM_UP
+    return (last[0] - first[0]) / steps, (last[1] - first[1]) / steps
 
 
-def _timed(sweep: Callable[[int], None], steps: int) -> float:
+def _timed(sweep: Callable[[int], None], steps: int) -> tuple[float, float]:
     stamps.clear()
     sweep(steps)
     return seconds_a_step(steps)
 
 
-def bare(steps: int) -> float:
+def bare(steps: int) -> tuple[float, float]:
     """Time the training loop that everybody writes."""
     model, optimizer, loader = fresh()
     group = optimizer.param_groups[0]
@@ -92,7 +95,7 @@ def _endless(loader: DataLoader[Any]) -> Iterator[Any]:
         yield from loader
 
 
-def headless(steps: int) -> float:
+def headless(steps: int) -> tuple[float, float]:
     """Time `lr_find` without its progress bar."""
     ours = fresh()
 
@@ -102,7 +105,7 @@ def headless(steps: int) -> float:
     return _timed(sweep, steps)
 
 
-def peer(steps: int) -> float:
+def peer(steps: int) -> tuple[float, float]:
     """Time torch-lr-finder's `range_test`; its progress bar and its prints go nowhere."""
     import torch_lr_finder.lr_finder as theirs
 

@@ -33,33 +33,26 @@ def kernel() -> Iterator[Any]:
 
 
 class Laboratory:
-    """A JupyterLab and a browser; each notebook opens in a context of its own."""
+    """A JupyterLab in a browser tab; notebooks open in it one after the other."""
 
-    def __init__(self, lab: Any, browser: Any) -> None:
+    def __init__(self, lab: Any, browser: Any, page: Any) -> None:
         self.browser = browser
+        self.page = page
         self._lab = lab
         self._count = 0
 
     @contextmanager
-    def notebook(self, cells: list[str], watch: Any = None) -> Iterator[Any]:
-        """Open a notebook of these cells; `watch` is called with the page before it loads."""
-        from conftest import SIZE
+    def notebook(self, cells: list[str]) -> Iterator[Any]:
+        """Open a notebook of these cells, and close it with its kernel."""
         from notebook import Notebook, write_notebook
 
         self._count += 1
         path = self._lab.root / f"benchmark-{self._count}.ipynb"
         write_notebook(path, cells)
-        context = self.browser.new_context(viewport=SIZE)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        if watch is not None:
-            watch(page)
-        tab = Notebook(page, self._lab, path).open()
-        try:
-            yield tab
-        finally:
-            context.close()
-            self._lab.stop_kernels()
+        tab = Notebook(self.page, self._lab, path).open()
+        yield tab
+        tab.leave()
+        self._lab.stop_kernels()
 
 
 @contextmanager
@@ -68,7 +61,7 @@ def laboratory() -> Iterator[Laboratory]:
     sys.path.append(str(TESTS / "browser"))
     from playwright.sync_api import sync_playwright
 
-    from conftest import FLAGS, chromium
+    from conftest import FLAGS, SIZE, chromium
     from lab import serve
 
     with (
@@ -78,6 +71,8 @@ def laboratory() -> Iterator[Laboratory]:
     ):
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
-            yield Laboratory(lab, browser)
+            page = browser.new_page(viewport=SIZE)
+            page.set_default_timeout(60_000)
+            yield Laboratory(lab, browser, page)
         finally:
             browser.close()

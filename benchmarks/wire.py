@@ -1,0 +1,265 @@
+"""Bytes, messages and latency in a real JupyterLab, beside a Plotly ``FigureWidget``.
+
+Run it on a quiet machine: ``.venv/bin/python benchmarks/wire.py``. It says loudly what is over its
+budget, and exits with 0 all the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ground
+import numpy as np
+from frame_times import traced
+from report import Row, publish
+from traffic import Traffic
+from wire_cells import (
+    DRAWN,
+    FIGURE,
+    RUN_FIGURE,
+    RUN_WIDGET,
+    SETUP,
+    WATCH_FIGURE,
+    WATCH_WIDGET,
+    WIDGET,
+)
+
+if TYPE_CHECKING:
+    from ground import Laboratory
+
+STEP = 0.005
+SLOW_STEP = 0.02
+COUNTS = (300, 3000)
+DRAG_POINTS = 10_000
+DRAG_MOVES = 200
+PATIENCE = 40  # seconds that a page gets to catch up after the last step
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one sweep took on the wire and until it was seen.
+
+    Attributes
+    ----------
+    opening, sweep
+        The traffic until the empty chart stood there, and from the first step to the end.
+    latencies
+        Milliseconds from the end of each point's step to its pixels; of a point that was not
+        drawn in time, the milliseconds until nobody waited any more.
+    drawn
+        How many points were drawn in time.
+    """
+
+    points: int
+    opening: dict[str, Any]
+    sweep: dict[str, Any]
+    latencies: list[float]
+    drawn: int
+
+    @property
+    def median(self) -> float:
+        """The median latency in milliseconds."""
+        return float(np.percentile(self.latencies, 50))
+
+    @property
+    def p95(self) -> float:
+        """The latency in milliseconds that one point in twenty exceeds."""
+        return float(np.percentile(self.latencies, 95))
+
+    def details(self) -> dict[str, Any]:
+        """Return it as plain data, without the single latencies."""
+        return {
+            "opening": self.opening,
+            "sweep": self.sweep,
+            "median_ms": self.median,
+            "p95_ms": self.p95,
+            "max_ms": max(self.latencies),
+            "drawn": self.drawn,
+        }
+
+
+def main() -> None:
+    """Measure everything and say so."""
+    rows: list[Row] = []
+    details: dict[str, Any] = {"step_seconds": STEP}
+    with ground.laboratory() as laboratory:
+        traffic = Traffic(laboratory.page)
+        cases = [("widget", count, STEP, sweep_widget) for count in COUNTS]
+        cases.insert(1, ("widget", COUNTS[0], SLOW_STEP, sweep_widget))
+        cases += [("FigureWidget", count, STEP, sweep_figure) for count in COUNTS]
+        for who, count, pause, sweep in cases:
+            found = sweep(laboratory, traffic, count, pause)
+            name = f"{who}, {count:,} points of {1e3 * pause:.0f} ms"
+            details[name] = found.details()
+            rows += widget_rows(name, found) if who == "widget" else figure_rows(name, found)
+        frames = drag(laboratory)
+        details["drag_frames_ms"] = frames
+        rows += drag_rows(frames)
+    publish("wire", rows, details)
+
+
+def sweep_widget(laboratory: Laboratory, traffic: Traffic, count: int, pause: float) -> Measured:
+    """Show the widget, run one sweep, and wait for its picture."""
+    cells = [SETUP.replace("{pause}", str(pause)), WIDGET.replace("{points}", str(count))]
+    with laboratory.notebook([*cells, RUN_WIDGET]) as tab:
+        tab.run(0)
+        traffic.clear()
+        tab.run(1)
+        tab.slider.wait_for()
+        # Until the second hello has passed, as it has before a person finds the button.
+        wait_until(tab, lambda: traffic.frames["reply"] >= 2)
+        opening = traffic.counted()
+        traffic.clear()
+        tab.page.evaluate(WATCH_WIDGET)
+        tab.run(2)
+        until_drawn(tab, count, pause)
+        if tab.leftmost_point() > 0.05:
+            raise RuntimeError("the canvas does not show the curve from its beginning")
+        wait_until(tab, lambda: traffic.frames["update_display_data"] > 0)
+        return measured(tab, count, opening, traffic)
+
+
+def sweep_figure(laboratory: Laboratory, traffic: Traffic, count: int, pause: float) -> Measured:
+    """Show a FigureWidget and train with one update a point."""
+    run = RUN_FIGURE.replace("{points}", str(count))
+    with laboratory.notebook([SETUP.replace("{pause}", str(pause)), FIGURE, run]) as tab:
+        tab.run(0)
+        traffic.clear()
+        tab.run(1)
+        tab.page.locator(".js-plotly-plot .main-svg").first.wait_for()
+        opening = traffic.counted()
+        traffic.clear()
+        tab.page.evaluate(WATCH_FIGURE)
+        tab.run(2)
+        until_drawn(tab, count, pause)
+        return measured(tab, count, opening, traffic)
+
+
+def wait_until(tab: Any, condition: Any) -> None:
+    """Wait for something that this process sees happen; the page's events pass meanwhile."""
+    frame = "new Promise(resolve => requestAnimationFrame(() => resolve(true)))"
+    for _ in range(60 * 60):  # frames of a minute
+        if condition():
+            return
+        tab.page.evaluate(frame)
+    raise TimeoutError("the page did not get that far within a minute")
+
+
+def until_drawn(tab: Any, count: int, pause: float) -> None:
+    """Wait until the page has drawn all points, or nobody would wait longer."""
+    from playwright.sync_api import TimeoutError as TooSlowError
+
+    seconds = count * (pause + 0.005) + PATIENCE
+    try:
+        # Polled rarely: looking costs the page time that it needs for drawing.
+        tab.page.wait_for_function(DRAWN, arg=count, timeout=1e3 * seconds, polling=200)
+    except TooSlowError:
+        print(f"not all of {count} points were drawn within {seconds:.0f} s")
+
+
+def measured(tab: Any, count: int, opening: dict[str, Any], traffic: Traffic) -> Measured:
+    """Collect what the page and the kernel have noted."""
+    gave_up, drawn = tab.page.evaluate("[Date.now(), window.drawn]")
+    # Before the kernel is asked: its answers reach the page too.
+    sweep = traffic.counted()
+    stamps = [1e3 * stamp for stamp in tab.evaluate("stamps")]
+    latencies = latencies_of(stamps, drawn, gave_up)
+    return Measured(count, opening, sweep, latencies, drawn[-1][1] if drawn else 0)
+
+
+def latencies_of(
+    stamps: list[float], drawn: list[tuple[float, int]], gave_up: float
+) -> list[float]:
+    """Return for each point the milliseconds until a drawing with it was seen."""
+    found = []
+    drawings = iter([*drawn, (gave_up, math.inf)])
+    when, count = next(drawings)
+    for index, stamp in enumerate(stamps):
+        while count <= index:
+            when, count = next(drawings)
+        found.append(when - stamp)
+    return found
+
+
+def drag(laboratory: Laboratory) -> list[float]:
+    """Drag the marker over a long curve; return the milliseconds of work in each frame."""
+    cells = [SETUP.replace("{pause}", "0"), WIDGET.replace("{points}", str(DRAG_POINTS))]
+    with laboratory.notebook([*cells, RUN_WIDGET]) as tab:
+        tab.run(0)
+        tab.run(1)
+        tab.slider.wait_for()
+        tab.page.evaluate(WATCH_WIDGET)
+        tab.run(2)
+        tab.page.wait_for_function(DRAWN, arg=DRAG_POINTS, timeout=120_000, polling=200)
+        tab.settled()
+        box = tab.chart_box()
+        mouse, height = tab.page.mouse, box["y"] + box["height"] / 2
+        mouse.move(box["x"] + 10, height)
+        mouse.down()
+        with traced(laboratory.browser, tab.page) as frames:
+            for move in range(DRAG_MOVES):
+                share = 0.5 - 0.45 * math.cos(move / 15)
+                mouse.move(box["x"] + share * box["width"], height)
+        mouse.up()
+        return frames
+
+
+def widget_rows(name: str, found: Measured) -> list[Row]:
+    """Compare a sweep of the widget with its budgets."""
+    kinds = found.sweep["received"]
+    blocks = sum(kind["of these in buffers"] for kind in kinds.values())
+    a_point = blocks / found.points
+    picture = sum(
+        kinds.get(kind, {"bytes": 0})["bytes"] for kind in ("update_display_data", "display_data")
+    )
+    rows = [
+        Row(f"{name}: opening", kilobytes(found.opening["bytes"]), found.opening["bytes"]),
+        Row(f"{name}: blocks, headers aside", f"{a_point:.0f} bytes a point", a_point, "≤ 40", 40),
+    ]
+    live = found.sweep["bytes"] - picture
+    told = f"{kilobytes(live)} in {found.sweep['frames']} frames"
+    short = found.points == COUNTS[0]
+    budget = ("≤ 150 kB", 150_000) if short else ("", None)
+    rows.append(Row(f"{name}: received, picture aside", told, live, *budget))
+    rows.append(Row(f"{name}: the picture", kilobytes(picture), picture))
+    return [
+        *rows,
+        Row(
+            f"{name}: step to pixels, median", f"{found.median:.0f} ms", found.median, "≤ 60 ms", 60
+        ),
+        Row(f"{name}: step to pixels, p95", f"{found.p95:.0f} ms", found.p95, "≤ 150 ms", 150),
+    ]
+
+
+def figure_rows(name: str, found: Measured) -> list[Row]:
+    """Tell the same of a FigureWidget, which has no budgets."""
+    told = f"{kilobytes(found.sweep['bytes'])} in {found.sweep['frames']} frames"
+    least = "" if found.drawn == found.points else "≥ "
+    drawn = "" if found.drawn == found.points else f" ({found.drawn:,} drawn)"
+    return [
+        Row(f"{name}: opening", kilobytes(found.opening["bytes"]), found.opening["bytes"]),
+        Row(f"{name}: received", told, found.sweep["bytes"]),
+        Row(
+            f"{name}: step to pixels, median", f"{least}{found.median:.0f} ms{drawn}", found.median
+        ),
+        Row(f"{name}: step to pixels, p95", f"{least}{found.p95:.0f} ms{drawn}", found.p95),
+    ]
+
+
+def drag_rows(frames: list[float]) -> list[Row]:
+    """Compare the frames of a drag with their budget."""
+    p95 = float(np.percentile(frames, 95))
+    measured = f"{p95:.1f} ms, median {np.median(frames):.1f} ms of {len(frames)} frames"
+    what = f"drag over {DRAG_POINTS:,} points: main thread's work a frame, p95"
+    return [Row(what, measured, p95, "≤ 8 ms", 8)]
+
+
+def kilobytes(count: float) -> str:
+    """Return bytes as text."""
+    return f"{count / 1e3:,.0f} kB"
+
+
+if __name__ == "__main__":
+    main()
