@@ -49,8 +49,7 @@ def pixels(picture):
 @each_curve
 def test_every_curve_can_be_drawn_in_every_way(losses):
     result = result_of(losses)
-    for picture in (png(result), png(result, 3e-3)):
-        assert pixels(picture).shape[:2] == (675, 1200)
+    assert pixels(png(result, 3e-3)).shape[:2] == (675, 1200)
     assert len(plotly_figure(result).data) >= 2
     axes = Figure().add_subplot()
     assert matplotlib_plot(result, axes) is axes
@@ -141,7 +140,7 @@ def test_the_png_is_light_under_any_style_and_leaves_pyplot_alone():
 
 
 @pytest.mark.parametrize("losses", [LOSSES, CURVES["rising"], CURVES["falling"]], ids=len)
-@pytest.mark.parametrize("selected", [None, 1e-7, 1.0, 10.0])
+@pytest.mark.parametrize("selected", [None, 10.0])
 def test_nothing_in_the_png_touches_its_edge(losses, selected):
     picture = pixels(png(result_of(losses), selected))[..., :3]
     edges = [picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]]
