@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import torch
@@ -151,12 +151,14 @@ class Sweep:
                 self._prepare(snapshot)
                 yield from self._steps(snapshot, streams, batches)
             finally:
-                with interrupts_deferred():
-                    batches.close()
-                    streams.leave()
-                    snapshot.restore()
+                # The user's own code in closing (a generator's finally) may raise: not before
+                # everything else is back.
+                with interrupts_deferred(), ExitStack() as endings:
+                    endings.callback(self._note_moved_generators, streams)
+                    endings.callback(snapshot.restore)
+                    endings.callback(streams.leave)
+                    endings.callback(batches.close)
                     self._streams = None
-                    self._note_moved_generators(streams)
         finally:
             claim.release()
 
@@ -180,7 +182,7 @@ class Sweep:
             batch = next(batches)
             if batches.restarts != restarts:
                 streams.expect_draws()
-            snapshot.before_step(index)
+            snapshot.before_step()
             used = writer.write(lr)
             claim.in_step = True
             try:
@@ -251,7 +253,8 @@ def _device(model: nn.Module, wanted: Any) -> torch.device:
             f"device is {str(device)!r}, but the model is on {own}; move it first "
             f"(model.to({str(device)!r})), then build the optimizer"
         )
-    return own if device.index is None else device
+    names_one = ":" in str(device)  # "cuda" alone means the one that the model is on
+    return device if names_one else own
 
 
 @contextmanager

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
 _CONTAINERS = (dict, list, set, deque)
 
 
 class Memory:
-    """Tensors with their values, containers with their contents.
+    """Tensors and arrays with their values, containers with their contents.
 
     Everything is restored *in place*: a tensor by ``copy_``, a container by the items it held, so
     that tied weights and references held elsewhere stay valid. Each object is remembered once,
@@ -23,22 +28,32 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
+        self._tensors: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self._arrays: dict[int, tuple[Array, Array]] = {}
         self._containers: dict[int, tuple[Any, Any]] = {}
+        self._entered: set[int] = set()
 
     def remember(self, value: Any) -> None:
         """Remember a tensor, or a container and what is in it; other values are left alone."""
         if isinstance(value, Tensor):
             self._remember_tensor(value)
+        elif isinstance(value, np.ndarray):
+            self._arrays.setdefault(id(value), (value, value.copy()))
         elif isinstance(value, _CONTAINERS):
-            if id(value) in self._containers:
+            if id(value) in self._entered:
                 return
-            self._containers[id(value)] = (value, _shallow_copy(value))
+            self._entered.add(id(value))
+            self.remember_items(value)
             for item in value.values() if isinstance(value, dict) else value:
                 self.remember(item)
         elif isinstance(value, tuple):
             for item in value:
                 self.remember(item)
+
+    def remember_items(self, container: Any) -> None:
+        """Remember which items a container holds, but not what is in them."""
+        if isinstance(container, _CONTAINERS):
+            self._containers.setdefault(id(container), (container, _shallow_copy(container)))
 
     def remember_all(self, values: Iterable[Any]) -> None:
         """Remember each of `values`."""
@@ -48,16 +63,26 @@ class Memory:
     def _remember_tensor(self, tensor: Tensor) -> None:
         if id(tensor) in self._tensors or tensor.is_meta:
             return
-        memory = _whole_memory(tensor.detach())
-        self._tensors[id(tensor)] = (tensor, memory.clone())
+        # An alias keeps the tensor's memory, should somebody give it another (`tensor.data = …`).
+        alias = tensor.detach()
+        self._tensors[id(tensor)] = (tensor, alias, _whole_memory(alias).clone())
+
+    def leaves(self) -> list[Tensor]:
+        """Return the tensors among those remembered that can have a gradient of their own."""
+        return [tensor for tensor, _, _ in self._tensors.values() if tensor.is_leaf]
 
     def restore(self) -> None:
         """Put back what was remembered."""
         for container, items in self._containers.values():
             _refill(container, items)
         with torch.no_grad():
-            for tensor, value in self._tensors.values():
-                _whole_memory(tensor.detach()).copy_(value)
+            for tensor, alias, value in self._tensors.values():
+                _whole_memory(alias).copy_(value)
+                if tensor.layout is torch.strided and not tensor.is_set_to(alias):
+                    tensor.data = alias
+        for array, values in self._arrays.values():
+            if array.flags.writeable:
+                array[...] = values
 
 
 def _whole_memory(tensor: Tensor) -> Tensor:

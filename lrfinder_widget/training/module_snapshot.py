@@ -9,7 +9,7 @@ from torch import nn
 from lrfinder_widget.training.reachable import reachable_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from lrfinder_widget.training.memory import Memory
 
@@ -53,28 +53,27 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
 
 
 def modules_of(model: nn.Module, loss_fn: Any) -> list[nn.Module]:
-    """Return the modules of the model and of the loss, or what a loss function closes over.
+    """Return the modules of the model, of the loss, and those that these hold or name.
 
-    Modules in plain lists and dicts count too: they are not registered, but they are run.
+    A module in a plain list is not registered, but it is run; so is one that a loss function
+    closes over.
     """
     found: dict[int, nn.Module] = {}
-    of_loss = (thing for thing in reachable_from([loss_fn]) if isinstance(thing, nn.Module))
-    waiting = [model, *of_loss]
+    waiting: list[Any] = [model, loss_fn]
     while waiting:
-        for module in waiting.pop().modules():
-            if id(module) not in found:
-                found[id(module)] = module
-                for value in _attributes(module).values():
-                    waiting.extend(_modules_in(value))
+        reached = [each for each in reachable_from(waiting) if isinstance(each, nn.Module)]
+        new = {id(part): part for each in reached for part in each.modules()}
+        new = {key: module for key, module in new.items() if key not in found}
+        found |= new
+        waiting = parts_of(new.values())
     return list(found.values())
 
 
-def _modules_in(value: Any) -> Iterator[nn.Module]:
-    if isinstance(value, nn.Module):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _modules_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _modules_in(item)
+def parts_of(modules: Iterable[nn.Module]) -> list[Any]:
+    """Return the plain attributes of modules, without the many that are numbers and names."""
+    return [
+        value
+        for module in modules
+        for value in _attributes(module).values()
+        if not isinstance(value, (int, float, str, type(None)))
+    ]

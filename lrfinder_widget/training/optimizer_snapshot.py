@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -18,11 +19,6 @@ class OptimizerSnapshot:
     stays.
     """
 
-    # The rate changes at each step; other keys are an optimizer's own book-keeping (a step count,
-    # an estimate of the rate), which starts at its first steps: look closely there, rarely later.
-    _CLOSE = 10
-    _RARELY = 16
-
     def __init__(self, optimizer: Optimizer, memory: Memory) -> None:
         self._optimizer = optimizer
         memory.remember(optimizer.state)
@@ -34,21 +30,24 @@ class OptimizerSnapshot:
         self._attributes = _optimizer_attributes(optimizer)
         memory.remember_all(self._attributes.values())
 
-    def before_step(self, index: int) -> None:
-        """Look at the groups, if this is a step to watch."""
-        if index < self._CLOSE or index % self._RARELY == 0:
-            self._before = [dict(group) for group, _ in self._groups]
+    def before_step(self) -> None:
+        """Look at the groups."""
+        self._before = [dict(group) for group, _ in self._groups]
 
     def after_step(self) -> None:
         """Note the group keys that the step has changed."""
-        if not self._before:
-            return
         for (group, _), before in zip(self._groups, self._before, strict=True):
-            for key, value in group.items():
-                if key not in before or before[key] is not value:
-                    self._changed.add(key)
+            # Identity tells, and is quick: nearly always nothing has changed.
+            if len(group) != len(before) or not all(map(is_, group.values(), before.values())):
+                self._note_changes(group, before)
+
+    def _note_changes(self, group: dict[str, Any], before: dict[str, Any]) -> None:
+        self._changed |= {
+            key
+            for key in group.keys() | before.keys()
+            if group.get(key, self) is not before.get(key, self)
+        }
         self._changed.discard("params")
-        self._before = []
 
     def restore(self) -> None:
         """Write back the changed group keys and the optimizer's own counters."""

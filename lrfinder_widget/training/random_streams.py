@@ -32,6 +32,8 @@ class _Generator(Protocol):
 
     def fingerprint(self, state: Any) -> bytes | tuple[Any, ...]: ...
 
+    def seed(self) -> int | None: ...
+
     def derive(self, seed: int) -> Any: ...
 
 
@@ -50,6 +52,9 @@ class _Torch:
     def fingerprint(self, state: torch.Tensor) -> bytes:
         return state.numpy().tobytes()
 
+    def seed(self) -> int | None:
+        return self._generator.initial_seed()
+
     def derive(self, seed: int) -> torch.Tensor:
         return torch.Generator(self._device).manual_seed(seed).get_state()
 
@@ -65,6 +70,9 @@ class _Python:
 
     def fingerprint(self, state: tuple[Any, ...]) -> tuple[Any, ...]:
         return state
+
+    def seed(self) -> int | None:
+        return None  # it does not tell
 
     def derive(self, seed: int) -> tuple[Any, ...]:
         return random.Random(seed).getstate()  # noqa: S311 - not for cryptography
@@ -86,6 +94,9 @@ class _NumPy:
             value.tobytes() if isinstance(value, np.ndarray) else value for value in inner.values()
         )
         return (*parts, state.get("has_gauss"), state.get("gauss"))
+
+    def seed(self) -> int | None:
+        return None  # it does not tell
 
     def derive(self, seed: int) -> dict[str, Any]:
         kind = type(np.random.get_bit_generator())  # type: ignore[attr-defined]
@@ -121,6 +132,7 @@ class _Stream:
             seed = int.from_bytes(hashlib.blake2b(mark, digest_size=4).digest(), "big")
         self.sweep = generator.derive(seed)
         self._sweep_mark = generator.fingerprint(self.sweep)
+        self._sweep_seed: int | None = None
         self._slices = 0
         self._used_by_sweep = False
         self.moved_by_others = False
@@ -132,14 +144,16 @@ class _Stream:
             self.notebook, self._notebook_mark = now, mark
             self.moved_by_others = True
         self.generator.set(self.sweep)
+        self._sweep_seed = self.generator.seed()
 
     def leave(self, *, expected: bool, others_ran: bool) -> None:
         now = self.generator.get()
         mark = self.generator.fingerprint(now)
         moved = mark != self._sweep_mark
         known_quiet = not self._used_by_sweep and self._slices >= self._SLICES_TO_KNOW
+        seeded = self.generator.seed() != self._sweep_seed
         self._slices += 1
-        if moved and known_quiet and not expected and others_ran:
+        if moved and others_ran and (seeded or (known_quiet and not expected)):
             # Another cell drew or seeded in the middle of a slice: it goes on from there.
             self.notebook, self._notebook_mark = now, mark
             self.moved_by_others = True
@@ -183,8 +197,11 @@ class RandomStreams:
         self._expected = True
 
     def leave_if_due(self) -> None:
-        """Put the notebook's stream in place if the sweep has had its slice."""
-        if time.perf_counter() - self._entered >= SLICE_SECONDS:
+        """Put the notebook's stream in place if the sweep has had its slice.
+
+        Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
+        """
+        if time.perf_counter() - self._entered >= SLICE_SECONDS or self._others.ran():
             self.leave()
             # Threads that wait for the interpreter get their turn now, with their own stream.
             time.sleep(0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ _MOST_OBJECTS = 20_000
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, bool, type(None), type, types.ModuleType)
 _GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
-_SCALARS = (bool, int, float, complex, str, bytes, type(None))
+# Their classes close over nothing that a sweep should put back.
+_LIBRARIES = {*sys.stdlib_module_names, "torch", "numpy", "torchvision", "pandas", "PIL"}
 
 
 def reachable_from(roots: Iterable[Any]) -> list[Any]:
@@ -30,12 +32,16 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
     out tensors, arrays, Python modules and classes; an ``nn.Module`` is returned, not followed.
     """
     found: dict[int, Any] = {}
+    kinds: set[type] = set()
     waiting = list(roots)
     while waiting and len(found) < _MOST_OBJECTS:
         thing = waiting.pop()
         if id(thing) in found or isinstance(thing, (*_OPAQUE, torch.Tensor, np.ndarray)):
             continue
         found[id(thing)] = thing
+        if type(thing) not in kinds:
+            kinds.add(type(thing))
+            waiting.extend(_class_parts(type(thing)))
         if not isinstance(thing, nn.Module):
             waiting.extend(_parts(thing))
     return list(found.values())
@@ -54,9 +60,30 @@ def _parts(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind of
         return (thing.__self__, thing.__func__)
     if isinstance(thing, types.FunctionType):
         return _function_parts(thing)
-    if isinstance(thing, Sequence) and not hasattr(thing, "__dict__"):
-        return ()
-    return list(vars(thing).values()) if hasattr(thing, "__dict__") else ()
+    return [*getattr(thing, "__dict__", {}).values(), *_slots(thing)]
+
+
+def _slots(thing: Any) -> list[Any]:
+    names: list[str] = []
+    for kind in type(thing).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        names += [slots] if isinstance(slots, str) else slots
+    return [getattr(thing, name) for name in names if hasattr(thing, name)]
+
+
+def _class_parts(kind: type) -> list[Any]:
+    """Return what the methods of the user's own classes name: in notebooks, a global generator."""
+    parts: list[Any] = []
+    for base in kind.__mro__:
+        if base.__module__.split(".")[0] in _LIBRARIES:
+            continue
+        for value in vars(base).values():
+            function = getattr(value, "__func__", value)
+            if isinstance(function, types.FunctionType):
+                parts += _function_parts(function)
+            elif isinstance(value, _GENERATORS):
+                parts.append(value)
+    return parts
 
 
 def _function_parts(function: types.FunctionType) -> list[Any]:
@@ -72,13 +99,6 @@ def _function_parts(function: types.FunctionType) -> list[Any]:
     values = (function.__globals__.get(name) for name in names)
     parts += [value for value in values if isinstance(value, (*_GENERATORS, nn.Module))]
     return parts
-
-
-def scalars_of(thing: Any) -> dict[str, Any]:
-    """Return the attributes of `thing` that are plain values: counters, positions, flags."""
-    if not hasattr(thing, "__dict__") or isinstance(thing, (types.FunctionType, type)):
-        return {}
-    return {name: value for name, value in vars(thing).items() if isinstance(value, _SCALARS)}
 
 
 def generators_in(things: Iterable[Any]) -> list[SavedGenerator]:

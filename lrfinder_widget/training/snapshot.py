@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import types
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from lrfinder_widget.training.memory import Memory
-from lrfinder_widget.training.module_snapshot import ModuleSnapshot, modules_of
+from lrfinder_widget.training.module_snapshot import ModuleSnapshot, modules_of, parts_of
+from lrfinder_widget.training.object_snapshot import ObjectSnapshot
 from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot, with_wrapped
-from lrfinder_widget.training.reachable import generators_in, reachable_from, scalars_of
-
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
+from lrfinder_widget.training.reachable import generators_in, reachable_from
 
 
 class Snapshot:
@@ -25,7 +24,7 @@ class Snapshot:
     Covers parameters and buffers (which object stands under which name, and its values), gradients
     (``None`` stays ``None``), the mode of each submodule, plain attributes that a forward pass
     changes, optimizer state, the parameter-group keys that the optimizer changes, and what the
-    loader, its sampler, dataset and transforms hold: random generators and counters.
+    loader, its sampler, dataset and transforms hold: random generators, counters, orders.
 
     The generators of the whole process are not here: see
     `lrfinder_widget.training.random_streams`.
@@ -42,34 +41,36 @@ class Snapshot:
         self._memory = Memory()
         modules = modules_of(model, loss_fn)
         self._modules = [ModuleSnapshot(module, self._memory) for module in modules]
-        own = (module.parameters(recurse=False) for module in modules)
-        swept = (group["params"] for group in optimizer.param_groups)
-        parameters = itertools.chain.from_iterable(itertools.chain(own, swept))
-        self._parameters = list({id(each): each for each in parameters}.values())
-        self._memory.remember_all(self._parameters)
-        self._gradients = [(each, each.grad, each.requires_grad) for each in self._parameters]
+        swept = [each for group in optimizer.param_groups for each in group["params"]]
+        self._memory.remember_all(swept)
         self._optimizers = [
             OptimizerSnapshot(each, self._memory) for each in with_wrapped(optimizer)
         ]
         if scheduler is not None:
             self._memory.remember(vars(scheduler))
-        around = [
-            thing for thing in reachable_from([loader, loss_fn]) if not isinstance(thing, nn.Module)
+
+        around = reachable_from([loader, loss_fn, *modules, *parts_of(modules)])
+        self._objects = [
+            ObjectSnapshot(thing, self._memory)
+            for thing in around
+            if not isinstance(thing, (nn.Module, Optimizer, types.FunctionType))
         ]
-        held = reachable_from(value for each in self._modules for value in each.attributes.values())
-        self._scalars = [(thing, values) for thing in around if (values := scalars_of(thing))]
-        self._generators = generators_in([*around, *held])
+        self._generators = generators_in(around)
         self._loader_state = _LoaderState(loader)
+        self._gradients = [
+            (tensor, tensor.grad, tensor.requires_grad)
+            for tensor in {id(each): each for each in [*swept, *self._memory.leaves()]}.values()
+        ]
 
     def detach_gradients(self) -> None:
         """Take the gradients off, so that the sweep neither adds to them nor overwrites them."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        for tensor, _, _ in self._gradients:
+            tensor.grad = None
 
-    def before_step(self, index: int) -> None:
-        """Look at the parameter groups before step `index`."""
+    def before_step(self) -> None:
+        """Look at the parameter groups before a step."""
         for optimizer in self._optimizers:
-            optimizer.before_step(index)
+            optimizer.before_step()
 
     def after_step(self) -> None:
         """Note which parameter-group keys the step that just ended has changed."""
@@ -84,17 +85,19 @@ class Snapshot:
             parts.callback(self._loader_state.restore)
             for generator in self._generators:
                 parts.callback(generator.restore)
-            for thing, scalars in self._scalars:
-                parts.callback(vars(thing).update, scalars)
+            for thing in self._objects:
+                parts.callback(thing.restore)
             parts.callback(self._restore_gradients)
             parts.callback(self._memory.restore)
-            for each in (*self._optimizers, *self._modules):
-                parts.callback(each.restore)
+            for optimizer in self._optimizers:
+                parts.callback(optimizer.restore)
+            for module in self._modules:
+                parts.callback(module.restore)
 
     def _restore_gradients(self) -> None:
-        for parameter, gradient, requires_grad in self._gradients:
-            parameter.requires_grad = requires_grad
-            parameter.grad = gradient
+        for tensor, gradient, requires_grad in self._gradients:
+            tensor.requires_grad = requires_grad
+            tensor.grad = gradient
 
 
 class _LoaderState:
