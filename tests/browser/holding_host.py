@@ -1,7 +1,8 @@
 """A host like Colab: between kernel and page, it holds back what nobody asked for.
 
 What the kernel sends under a request that has already been answered (a background thread's
-messages) waits until the page sends a comm message; binary buffers are dropped on the way.
+messages) waits until the page sends a comm message; the binary buffers of custom messages are
+dropped on the way. Those of a widget's state are not: ipywidgets itself would fail without them.
 """
 
 import itertools
@@ -30,6 +31,10 @@ def pack(channel: str, parts: list[bytes]) -> bytes:
     return b"".join([number.to_bytes(8, "little") for number in numbers] + blocks)
 
 
+def is_custom(content: bytes) -> bool:
+    return json.loads(content)["data"].get("method") == "custom"
+
+
 class HoldingHost:
     """Sits in the channel of every kernel of a browser context."""
 
@@ -56,7 +61,7 @@ class HoldingHost:
             request = json.loads(parent).get("msg_id")
             if kind == "status" and json.loads(content)["execution_state"] == "idle":
                 answered.add(request)
-            if kind.startswith("comm_") and buffers:
+            if kind == "comm_msg" and buffers and is_custom(content):
                 self.dropped_buffers += len(buffers)
                 frame = pack(channel, [header, parent, metadata, content])
             if kind in BACKGROUND and request in answered:

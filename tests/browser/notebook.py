@@ -39,8 +39,14 @@ LEFTMOST = """() => {
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
+    # The source of the first cell is folded away, so that what the others show is in sight.
+    hidden = {"metadata": {"jupyter": {"source_hidden": True}}}
+    first, *others = cells
     notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in cells],
+        cells=[
+            nbformat.v4.new_code_cell(first, **hidden),
+            *(nbformat.v4.new_code_cell(source) for source in others),
+        ],
         metadata={
             "kernelspec": {
                 "name": "python3",

@@ -43,6 +43,8 @@ def test_dragging_works_while_the_sweep_runs_and_no_echo_moves_the_marker(notebo
     tab.run(0)
     tab.run(1)
     tab.wait_points(20)
+    # Until it is chosen by hand, the marker follows the suggestion.
+    tab.slider.press("ArrowRight")
     start, _ = middle(tab.slider.bounding_box())
     drag(tab, 100, release=False)
     held, _ = middle(tab.slider.bounding_box())

@@ -4,7 +4,7 @@ from cells import MODEL, RATE, STATE, sweep
 from holding_host import HoldingHost
 
 
-def test_the_curve_grows_and_apply_works_where_the_host_holds_messages_back(notebook, own_context):
+def test_the_curve_grows_and_apply_works_where_the_host_holds_messages_back(own_context, notebook):
     host = HoldingHost(own_context)
     tab = notebook([MODEL, sweep(400)], context=own_context)
     tab.run(0)
