@@ -21,7 +21,6 @@ type Row = (number | null)[];
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
 const RAW_SIZE = 3.6;
-const MANY = 1_000;
 
 export class Chart {
   #host: HTMLElement;
@@ -88,7 +87,7 @@ export class Chart {
           points: {
             show: true,
             width: 0,
-            size: first.losses.length > MANY ? RAW_SIZE / 2 : RAW_SIZE,
+            size: RAW_SIZE,
             fill: () => latest().colours.raw,
           },
         },
