@@ -184,8 +184,10 @@ class RandomStreams:
 
     def enter(self) -> None:
         """Put the sweep's stream in place, if it is not there."""
-        if self._inside:
+        if self._inside and not self._others.ran():
             return
+        # What another thread did to a generator between two steps is looked at now.
+        self.leave()
         for stream in self._streams:
             stream.enter()
         self._inside = True
