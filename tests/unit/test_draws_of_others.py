@@ -182,3 +182,37 @@ def test_a_seed_that_a_cell_sets_in_mid_step_is_told_where_the_model_draws_too(m
     monkeypatch.setattr(random_streams, "SLICE_SECONDS", 0.0)
     notes = seeded_in_mid_step(torch.manual_seed, batch_norm_and_dropout())
     assert any("torch" in note for note in notes)
+
+
+class DrawsLate(Waits):
+    """Draws from NumPy's generator in its eighth forward pass, and never else."""
+
+    def __init__(self):
+        super().__init__(mlp())
+        self.calls = 0
+
+    def forward(self, inputs):
+        self.calls += 1
+        drawn = np.random.rand() if self.calls == 8 else 0
+        return super().forward(inputs) + drawn
+
+
+def test_what_the_model_draws_late_is_not_taken_for_another_cells(monkeypatch):
+    monkeypatch.setattr(random_streams, "SLICE_SECONDS", 0.0)
+    np.random.seed(99)
+    expected = np.random.rand()
+    np.random.seed(99)
+    training = training_with(model=DrawsLate())
+    model = training.model
+    with Elsewhere(training) as elsewhere:
+        elsewhere.points(7)
+        model.go_on.clear()
+        model.entered.clear()
+        step = elsewhere.begin_point()
+        assert model.entered.wait(20)
+        # Another cell computes in the middle of that step, but draws nothing.
+        assert sum(range(100_000)) > 0
+        model.go_on.set()
+        step.result()
+        elsewhere.finish()
+    assert np.random.rand() == expected
