@@ -139,6 +139,14 @@ class Runner:
         """Stop, restore, and refuse every later command."""
         return self._submit("close")
 
+    def answer_of(self, command: Future[Any]) -> Any:
+        """Wait until a command is carried out, and return or raise what came of it.
+
+        On the sweep's own thread (in a forward pass, in a trait's observer) it is carried out
+        later, since nobody else could.
+        """
+        return None if threading.current_thread() is self._thread else command.result()
+
     def wait(self, timeout: float | None = None) -> None:
         """Block until no sweep is in progress.
 
@@ -197,10 +205,14 @@ class Runner:
                     self._thread = None
                     self._finished.set()
                     return
-            if command is None:
-                self._step_until_commanded()
-            else:
+            if command is not None:
                 self._obey(command)
+                continue
+            try:
+                self._step_until_commanded()
+            except BaseException as error:  # noqa: BLE001 - a listener's; waiting callers get it
+                self.failure = Failure.of(error)
+                self.state = FAILED
 
     def _obey(self, command: _Command) -> None:
         if self.state == CLOSED:  # it queued behind the closing
