@@ -58,6 +58,8 @@ function overlap(a: Label, b: Label): boolean {
 
 const FLAG_CHARACTER = 7;
 const FLAG_PADDING = 20;
+/** Left of it stands the loss axis's name. */
+const FLAG_LEFT = 42;
 
 /** The marker's flag: its width, and how far it moves aside to stay inside the element. */
 export function placeFlag(
@@ -66,7 +68,7 @@ export function placeFlag(
   total: number,
 ): { width: number; shift: number } {
   const width = Math.ceil(text.length * FLAG_CHARACTER + FLAG_PADDING);
-  const half = width / 2 + 2;
-  const centre = Math.max(half, Math.min(total - half, x));
+  const half = width / 2;
+  const centre = Math.max(FLAG_LEFT + half, Math.min(total - 2 - half, x));
   return { width, shift: centre - x };
 }
