@@ -28,7 +28,9 @@ export function Marker({ session, layout }: MarkerProps) {
   const flag = placeFlag(flagText, left, width);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const to = keyStep(event.key, event.shiftKey, decade, axis);
+    // Keys may come faster than frames: each goes on from where the last one went.
+    const from = Math.log10(session.rate);
+    const to = keyStep(event.key, event.shiftKey, from, axis);
     if (to === null) return;
     event.preventDefault();
     const ends = { [axis.low]: session.axis?.low, [axis.high]: session.axis?.high };

@@ -117,6 +117,16 @@ describe("the marker", () => {
     expect(card.root.dataset.lmSuppressShortcuts).toBe("true");
   });
 
+  test("takes each of several keys that come within one frame", async () => {
+    const { card } = await show(done({ selection: { lr: 1e-3 } }));
+    const slider = card.role("slider");
+    for (let i = 0; i < 4; i++) {
+      slider.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
+    }
+    await frames();
+    expect(card.rate()).toBeCloseTo(10 ** -2.8, 10);
+  });
+
   test("goes where the chart is clicked, and takes the focus", async () => {
     const { card } = await show(done());
     await drag(card, [0.5]);
