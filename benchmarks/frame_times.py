@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,10 +23,27 @@ _TASK = "RunTask"
 _FRAME = "BeginMainThreadFrame"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What the main thread did between one frame's beginning and the next one's.
+
+    Attributes
+    ----------
+    lasted, worked
+        Milliseconds of its tasks, by the clock on the wall and by the thread's own.
+    moved
+        Whether the pointer moved in it.
+    """
+
+    lasted: float
+    worked: float
+    moved: bool
+
+
 @contextmanager
-def traced(browser: Any, page: Any) -> Iterator[list[float]]:
-    """Yield a list that holds, after the block, the milliseconds of work in each frame."""
-    found: list[float] = []
+def traced(browser: Any, page: Any) -> Iterator[list[Work]]:
+    """Yield a list that holds, after the block, the work of each frame."""
+    found: list[Work] = []
     browser.start_tracing(page=page, categories=CATEGORIES)
     try:
         yield found
@@ -33,25 +52,28 @@ def traced(browser: Any, page: Any) -> Iterator[list[float]]:
     found += work_by_frame(json.loads(trace)["traceEvents"])
 
 
-def work_by_frame(events: list[dict[str, Any]]) -> list[float]:
-    """Return the milliseconds of tasks between one frame's beginning and the next one's.
+def work_by_frame(events: list[dict[str, Any]]) -> list[Work]:
+    """Return the work of each frame of a trace.
 
     Counts every task of the main thread of the page that drew most: scripts (JupyterLab's too),
     style, layout and paint. Rasterising happens on other threads and is not in it.
     """
-    frames = Counter((e["pid"], e["tid"]) for e in events if e["name"] == _FRAME)
+    frames = Counter((event["pid"], event["tid"]) for event in events if event["name"] == _FRAME)
     if not frames:
         raise RuntimeError(f"the trace holds no {_FRAME}: this Chromium names its events otherwise")
-    ((busiest, _),) = frames.most_common(1)
-    own = [e for e in events if (e["pid"], e["tid"]) == busiest]
-    starts = sorted(e["ts"] for e in own if e["name"] == _FRAME)
-    tasks = [(e["ts"], e["dur"]) for e in own if e["name"] == _TASK and "dur" in e]
-    work: defaultdict[int, float] = defaultdict(float)
-    place = 0
-    for begins, lasts in sorted(tasks):
-        # The frame that a task ends in: a task that begins a frame starts just before its mark.
-        while place + 1 < len(starts) and starts[place + 1] < begins + lasts:
-            place += 1
-        if starts[place] < begins + lasts:
-            work[place] += lasts / 1e3
-    return [work[place] for place in range(len(starts))]
+    busiest = max(frames, key=frames.__getitem__)
+    own = [event for event in events if (event["pid"], event["tid"]) == busiest]
+    starts = sorted(event["ts"] for event in own if event["name"] == _FRAME)
+    lasted, worked = [0.0] * len(starts), [0.0] * len(starts)
+    moved = [False] * len(starts)
+    for event in own:
+        # The frame that it ends in: the task that begins a frame starts just before its mark.
+        frame = bisect.bisect_right(starts, event["ts"] + event.get("dur", 0)) - 1
+        if frame < 0:
+            continue
+        if event["name"] == _TASK:
+            lasted[frame] += event.get("dur", 0) / 1e3
+            worked[frame] += event.get("tdur", 0) / 1e3
+        elif event["name"] == "EventDispatch" and event["args"]["data"]["type"] == "pointermove":
+            moved[frame] = True
+    return [Work(*values) for values in zip(lasted, worked, moved, strict=True)]

@@ -7,7 +7,7 @@ budget, and exits with 0 all the same.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import ground
@@ -27,6 +27,7 @@ from wire_cells import (
 )
 
 if TYPE_CHECKING:
+    from frame_times import Work
     from ground import Laboratory
 
 STEP = 0.005
@@ -95,7 +96,7 @@ def main() -> None:
             details[name] = found.details()
             rows += widget_rows(name, found) if who == "widget" else figure_rows(name, found)
         frames = drag(laboratory)
-        details["drag_frames_ms"] = frames
+        details["drag_frames"] = [asdict(frame) for frame in frames]
         rows += drag_rows(frames)
     publish("wire", rows, details)
 
@@ -128,7 +129,7 @@ def sweep_figure(laboratory: Laboratory, traffic: Traffic, count: int, pause: fl
         tab.run(0)
         traffic.clear()
         tab.run(1)
-        tab.page.locator(".js-plotly-plot .main-svg").first.wait_for()
+        tab.page.wait_for_function("document.querySelector('.js-plotly-plot')?.calcdata")
         opening = traffic.counted()
         traffic.clear()
         tab.page.evaluate(WATCH_FIGURE)
@@ -183,8 +184,8 @@ def latencies_of(
     return found
 
 
-def drag(laboratory: Laboratory) -> list[float]:
-    """Drag the marker over a long curve; return the milliseconds of work in each frame."""
+def drag(laboratory: Laboratory) -> list[Work]:
+    """Drag the marker over a long curve; return the work of each frame."""
     cells = [SETUP.replace("{pause}", "0"), WIDGET.replace("{points}", str(DRAG_POINTS))]
     with laboratory.notebook([*cells, RUN_WIDGET]) as tab:
         tab.run(0)
@@ -248,12 +249,21 @@ def figure_rows(name: str, found: Measured) -> list[Row]:
     ]
 
 
-def drag_rows(frames: list[float]) -> list[Row]:
-    """Compare the frames of a drag with their budget."""
-    p95 = float(np.percentile(frames, 95))
-    measured = f"{p95:.1f} ms, median {np.median(frames):.1f} ms of {len(frames)} frames"
-    what = f"drag over {DRAG_POINTS:,} points: main thread's work a frame, p95"
-    return [Row(what, measured, p95, "≤ 8 ms", 8)]
+def drag_rows(frames: list[Work]) -> list[Row]:
+    """Compare the frames in which the pointer moved with their budget."""
+    moved = [frame for frame in frames if frame.moved]
+    what = f"drag over {DRAG_POINTS:,} points, main thread a frame, p95"
+    clocks = {
+        "": ([frame.lasted for frame in moved], "≤ 8 ms", 8),
+        # A busy machine stretches what a frame lasts more than its work.
+        ", its processor time": ([frame.worked for frame in moved], "", None),
+    }
+    rows = []
+    for clock, (values, *budget) in clocks.items():
+        p95 = float(np.percentile(values, 95))
+        told = f"{p95:.1f} ms, median {np.median(values):.1f} ms of {len(values)} frames"
+        rows.append(Row(f"{what}{clock}", told, p95, *budget))
+    return rows
 
 
 def kilobytes(count: float) -> str:
