@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cells import LONG, MODEL, SHORT, STATE
+from cells import MODEL, SHORT, STATE, sweep
 
 AXE = Path(__file__).parents[2] / "js/node_modules/axe-core/axe.min.js"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -49,16 +49,16 @@ def set_theme(tab, name: str) -> None:
 
 @pytest.mark.parametrize("theme", THEMES)
 def test_screenshots_and_no_violations_in_each_theme(notebook, shots, record_property, theme):
-    tab = notebook([MODEL, LONG, SHORT])
+    tab = notebook([MODEL, sweep(400), SHORT])
     set_theme(tab, theme)
     tab.run(0)
     tab.run(1)
-    tab.wait_points(300)
+    tab.wait_points(260)
     tab.root.screenshot(path=shots / f"running-{theme}.png")
     assert violations(tab, record_property) == []
     tab.button("Stop").click()
     tab.until(f"{STATE} == 'stopped'")
-    tab.page.evaluate("window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    tab.command("notebook:clear-all-cell-outputs")
     tab.run(2)
     tab.until(f"{STATE} == 'done'")
     tab.settled()
@@ -66,6 +66,7 @@ def test_screenshots_and_no_violations_in_each_theme(notebook, shots, record_pro
     tab.button("Apply").click()
     tab.button("Undo").wait_for()
     tab.button("Settings").click()
+    tab.root.get_by_label("Points").wait_for()
     tab.root.screenshot(path=shots / f"applied-{theme}.png")
     tab.page.screenshot(path=shots / f"notebook-{theme}.png")
     assert violations(tab, record_property) == []

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 from PIL import Image
 
-from cells import LONG, MODEL, RATE, SHORT, STATE, UNTOUCHED
+from cells import LONG, MODEL, RATE, SHORT, STATE, UNTOUCHED, sweep
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -92,12 +92,23 @@ def test_a_second_tab_agrees(notebook):
 
 
 def test_the_zoom_and_the_focus_survive_the_picture(notebook):
-    tab = notebook([MODEL, SHORT.replace("num_iter=60", "num_iter=150")])
+    tab = notebook([MODEL, sweep(150)])
     tab.run(0)
     tab.run(1)
+    tab.wait_points(20)
+    whole = tab.button("Show the whole curve (Escape)")
+    assert whole.is_disabled()
+    box = tab.chart_box()
+    tab.page.keyboard.down("Shift")
+    tab.page.mouse.move(box["x"] + 10, box["y"] + 50)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 90, steps=5)
+    tab.page.mouse.up()
+    tab.page.keyboard.up("Shift")
     tab.slider.focus()
     tab.until(f"{STATE} == 'done'")
     tab.settled()
+    assert whole.is_enabled()
     tab.page.wait_for_function(
         "document.activeElement === document.querySelector('.lrf-root [role=slider]')"
     )
