@@ -72,7 +72,7 @@ def laboratory() -> Iterator[Laboratory]:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
             page = browser.new_page(viewport=SIZE)
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(120_000)
             yield Laboratory(lab, browser, page)
         finally:
             browser.close()

@@ -35,7 +35,7 @@ SLOW_STEP = 0.02
 COUNTS = (300, 3000)
 DRAG_POINTS = 10_000
 DRAG_MOVES = 200
-PATIENCE = 40  # seconds that a page gets to catch up after the last step
+PATIENCE = 25  # seconds that a page gets to catch up after the last step
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Measured:
 
     Attributes
     ----------
+    points
+        How many points were planned; a `FigureWidget` may not get that far in time.
     opening, sweep
         The traffic until the empty chart stood there, and from the first step to the end.
     latencies
@@ -77,6 +79,7 @@ class Measured:
             "median_ms": self.median,
             "p95_ms": self.p95,
             "max_ms": max(self.latencies),
+            "steps": len(self.latencies),
             "drawn": self.drawn,
         }
 
@@ -133,8 +136,11 @@ def sweep_figure(laboratory: Laboratory, traffic: Traffic, count: int, pause: fl
         opening = traffic.counted()
         traffic.clear()
         tab.page.evaluate(WATCH_FIGURE)
-        tab.run(2)
+        # The page may be so busy that it learns late that the cell has ended.
+        tab.run(2, wait=False)
         until_drawn(tab, count, pause)
+        if tab.is_finished(2):
+            tab.wait_cell(2)  # raises what the cell raised
         return measured(tab, count, opening, traffic)
 
 
@@ -238,7 +244,7 @@ def figure_rows(name: str, found: Measured) -> list[Row]:
     """Tell the same of a FigureWidget, which has no budgets."""
     told = f"{kilobytes(found.sweep['bytes'])} in {found.sweep['frames']} frames"
     least = "" if found.drawn == found.points else "≥ "
-    drawn = "" if found.drawn == found.points else f" ({found.drawn:,} drawn)"
+    drawn = "" if found.drawn == found.points else f" ({found.drawn:,} points drawn in time)"
     return [
         Row(f"{name}: opening", kilobytes(found.opening["bytes"]), found.opening["bytes"]),
         Row(f"{name}: received", told, found.sweep["bytes"]),
