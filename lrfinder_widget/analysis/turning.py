@@ -12,15 +12,24 @@ if TYPE_CHECKING:
 # The smoothed loss has turned when it has come back by this share of the way it fell. Less would
 # take each wave of a noisy descent for the turn.
 _RISE = 0.1
-_POINTS = 10
+# It has fallen when that way is this many times the noise of single batches; less is a plateau,
+# whose line wavers too.
+_FALL = 3.0
+_POINTS = 20
 
 
-def has_turned(smoothed: ArrayLike) -> bool:
-    """Return whether the smoothed loss, shape (n,), has fallen and begun to rise again."""
-    values = np.asarray(smoothed, dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if len(values) < _POINTS:
+def has_turned(losses: ArrayLike, smoothed: ArrayLike) -> bool:
+    """Return whether the loss, shape (n,), has fallen and begun to rise again.
+
+    Judged on the smoothed line, shape (n,), against the scatter of the points about it.
+    """
+    values, line = np.asarray(losses, dtype=np.float64), np.asarray(smoothed, dtype=np.float64)
+    finite = np.isfinite(values) & np.isfinite(line)
+    values, line = values[finite], line[finite]
+    if len(line) < _POINTS:
         return False
-    lowest = int(np.argmin(values))
-    fall = float(values[: lowest + 1].max() - values[lowest])
-    return fall > 0 and float(values[-1] - values[lowest]) > _RISE * fall
+    lowest = int(np.argmin(line))
+    fall = float(line[: lowest + 1].max() - line[lowest])
+    # Up to the bottom: behind it the blow-up scatters more than any batch.
+    noise = float(np.std(values[: lowest + 1] - line[: lowest + 1]))
+    return fall > _FALL * noise and float(line[-1] - line[lowest]) > _RISE * fall > 0

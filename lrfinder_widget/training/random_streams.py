@@ -9,120 +9,24 @@ draws, and what another cell draws or seeds meanwhile is noticed and kept.
 from __future__ import annotations
 
 import hashlib
-import random
 import sys
 import threading
 import time
-from typing import Any, Protocol
 
-import numpy as np
-import torch
+from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
 
 # Exchanging the states takes 0.1 to 0.2 ms (most of it NumPy's); once in 50 ms that is below 0.5 %
 # of a sweep of the smallest models, and a slice is short beside anything a person does.
 SLICE_SECONDS = 0.05
 
 
-class _Generator(Protocol):
-    name: str
-
-    def get(self) -> Any: ...
-
-    def set(self, state: Any) -> None: ...
-
-    def fingerprint(self, state: Any) -> bytes | tuple[Any, ...]: ...
-
-    def seed(self) -> int | None: ...
-
-    def derive(self, seed: int) -> Any: ...
-
-
-class _Torch:
-    def __init__(self, device: str, generator: torch.Generator) -> None:
-        self.name = f"torch ({device})"
-        self._device = device
-        self._generator = generator
-
-    def get(self) -> torch.Tensor:
-        return self._generator.get_state()
-
-    def set(self, state: torch.Tensor) -> None:
-        self._generator.set_state(state)
-
-    def fingerprint(self, state: torch.Tensor) -> bytes:
-        return state.numpy().tobytes()
-
-    def seed(self) -> int | None:
-        return self._generator.initial_seed()
-
-    def derive(self, seed: int) -> torch.Tensor:
-        return torch.Generator(self._device).manual_seed(seed).get_state()
-
-
-class _Python:
-    name = "random"
-
-    def get(self) -> tuple[Any, ...]:
-        return random.getstate()
-
-    def set(self, state: tuple[Any, ...]) -> None:
-        random.setstate(state)
-
-    def fingerprint(self, state: tuple[Any, ...]) -> tuple[Any, ...]:
-        return state
-
-    def seed(self) -> int | None:
-        return None  # it does not tell
-
-    def derive(self, seed: int) -> tuple[Any, ...]:
-        return random.Random(seed).getstate()  # noqa: S311 - not for cryptography
-
-
-class _NumPy:
-    name = "NumPy"
-
-    def get(self) -> dict[str, Any]:
-        state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002 - the shared one
-        return state
-
-    def set(self, state: dict[str, Any]) -> None:
-        np.random.set_state(state)  # noqa: NPY002 - it is the shared generator that is meant
-
-    def fingerprint(self, state: dict[str, Any]) -> tuple[Any, ...]:
-        inner = state["state"]
-        parts = tuple(
-            value.tobytes() if isinstance(value, np.ndarray) else value for value in inner.values()
-        )
-        return (*parts, state.get("has_gauss"), state.get("gauss"))
-
-    def seed(self) -> int | None:
-        return None  # it does not tell
-
-    def derive(self, seed: int) -> dict[str, Any]:
-        kind = type(np.random.get_bit_generator())  # type: ignore[attr-defined]
-        state: dict[str, Any] = np.random.RandomState(kind(seed)).get_state(legacy=False)
-        return state
-
-
-def _shared_generators() -> list[_Generator]:
-    found: list[_Generator] = [_Python(), _NumPy(), _Torch("cpu", torch.default_generator)]
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        found += [
-            _Torch(f"cuda:{index}", generator)
-            for index, generator in enumerate(torch.cuda.default_generators)
-        ]
-    if torch.backends.mps.is_available():
-        found.append(_Torch("mps", torch.mps._get_default_mps_generator()))  # noqa: SLF001 - no other
-    return found
-
-
 class _Stream:
     """One shared generator: the notebook's state and the sweep's."""
 
-    # A generator that the sweep has not moved in this many slices is taken not to be the sweep's.
+    # What a generator does in its first slices is taken to be the sweep's doing.
     _SLICES_TO_KNOW = 3
 
-    def __init__(self, generator: _Generator, seed: int | None) -> None:
+    def __init__(self, generator: SharedGenerator, seed: int | None) -> None:
         self.generator = generator
         self.notebook = generator.get()
         self._notebook_mark = generator.fingerprint(self.notebook)
@@ -132,9 +36,9 @@ class _Stream:
             seed = int.from_bytes(hashlib.blake2b(mark, digest_size=4).digest(), "big")
         self.sweep = generator.derive(seed)
         self._sweep_mark = generator.fingerprint(self.sweep)
-        self._sweep_seed: int | None = None
         self._slices = 0
-        self._used_by_sweep = False
+        self._sweep_draws = False
+        self._sweep_seeds = False
         self.moved_by_others = False
 
     def enter(self) -> None:
@@ -144,24 +48,31 @@ class _Stream:
             self.notebook, self._notebook_mark = now, mark
             self.moved_by_others = True
         self.generator.set(self.sweep)
-        self._sweep_seed = self.generator.seed()
 
     def leave(self, *, expected: bool, others_ran: bool) -> None:
         now = self.generator.get()
         mark = self.generator.fingerprint(now)
-        moved = mark != self._sweep_mark
-        known_quiet = not self._used_by_sweep and self._slices >= self._SLICES_TO_KNOW
-        seeded = self.generator.seed() != self._sweep_seed
+        others_may_have = others_ran and self._slices >= self._SLICES_TO_KNOW
         self._slices += 1
-        if moved and others_ran and (seeded or (known_quiet and not expected)):
-            # Another cell drew or seeded in the middle of a slice: it goes on from there.
-            self.notebook, self._notebook_mark = now, mark
+        if mark == self._sweep_mark:
+            self.generator.set(self.notebook)
+            return
+        quiet = not self._sweep_draws and not expected
+        seeded = (quiet or self.generator.tells_seeds) and not self.generator.continues(
+            self.sweep, now
+        )
+        if others_may_have and (quiet or seeded):
             self.moved_by_others = True
+        if others_may_have and seeded and not self._sweep_seeds:
+            # Another cell seeded in the middle of a slice: it goes on from there.
+            self.notebook, self._notebook_mark = now, mark
             self.generator.set(now)
             return
-        if moved:
-            self._used_by_sweep = self._used_by_sweep or not expected
-            self.sweep, self._sweep_mark = now, mark
+        # What is drawn in a slice, by whomever, comes from the sweep's stream: the notebook's is
+        # not advanced by it, and will not repeat it.
+        self._sweep_draws = self._sweep_draws or not expected
+        self._sweep_seeds = self._sweep_seeds or seeded
+        self.sweep, self._sweep_mark = now, mark
         self.generator.set(self.notebook)
 
 
@@ -176,7 +87,7 @@ class RandomStreams:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._streams = [_Stream(generator, seed) for generator in _shared_generators()]
+        self._streams = [_Stream(generator, seed) for generator in shared_generators()]
         self._inside = False
         self._entered = 0.0
         self._expected = False

@@ -85,7 +85,12 @@ def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
 
 def live_suggestions(result: LRFinderResult) -> list[dict[str, Any]]:
     """Return the suggestions of a sweep in progress, once its curve has turned."""
-    return suggestion_list(result) if has_turned(result.smoothed) else []
+    if not has_turned(result.losses, result.smoothed):
+        return []
+    try:
+        return suggestion_list(result)
+    except Exception:  # noqa: BLE001 - a rule of the user's may need the whole curve
+        return []
 
 
 def status_state(

@@ -112,7 +112,7 @@ def test_a_seed_that_a_cell_sets_between_two_steps_stands_and_is_told(model):
     torch.manual_seed(99)
     expected = torch_draw()
     with Elsewhere(new_training(model)) as elsewhere:
-        elsewhere.points(2)
+        elsewhere.points(8)
         torch.manual_seed(99)
         elsewhere.finish()
     assert torch_draw() == expected
