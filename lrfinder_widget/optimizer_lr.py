@@ -115,7 +115,7 @@ class RateChange:
 
 def change_lr(optimizer: Optimizer, lr: float, scheduler: Any = None) -> RateChange:
     """Do what `set_lr` does, and return a record that can undo it."""
-    rate = _checked(lr)
+    rate = checked_rate(lr)
     ratios = group_ratios(optimizer)
     given = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
     given = [each for each in given if each is not None]
@@ -248,7 +248,8 @@ class _Writes:
                     before.copy_(content)
 
 
-def _checked(lr: Any) -> float:
+def checked_rate(lr: Any) -> float:
+    """Return `lr` as a float; raise `SettingsError` unless it is positive and finite."""
     value = lr.item() if isinstance(lr, (Tensor, np.ndarray)) and lr.ndim == 0 else lr
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise SettingsError(f"lr must be a number (got {lr!r}, of type {type(lr).__name__})")

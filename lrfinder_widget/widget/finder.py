@@ -10,6 +10,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
+from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 from lrfinder_widget.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -96,17 +97,41 @@ class Finder:
         self._changes.append(change)
         return change
 
-    def undo(self) -> None:
-        """Put back the rates from before the last `apply`."""
+    def check_undo(self) -> None:
+        """Raise `LRFinderError` if there is nothing to undo."""
         if not self._changes:
             raise LRFinderError("nothing to undo: no learning rate was applied")
+
+    def undo(self) -> None:
+        """Put back the rates from before the last `apply`."""
+        self.check_undo()
         self._changes.pop().undo()
 
     def finish(self) -> LRFinderResult:
         """Keep the curve of the sweep that just ended, unless it failed, and return it."""
-        result = self.curve_so_far()
+        result = self._with_usable_rule(self.curve_so_far())
         if self.runner.state != FAILED:
             self.result = result
+        return result
+
+    def _with_usable_rule(self, result: LRFinderResult) -> LRFinderResult:
+        try:
+            result.suggestions  # noqa: B018 - worked out here, and kept
+        except Exception as problem:  # noqa: BLE001 - a function of the user's may raise anything
+            note = (
+                f"The rule {rule_name(result.settings.rule).removeprefix(CUSTOM_RULE)!r} failed, "
+                f"'auto' takes its place: {type(problem).__name__}: {problem}"
+            )
+            if self.runner.sweep is not None:
+                self.runner.sweep.notes.append(note)
+            return LRFinderResult(
+                lrs=result.lrs,
+                losses=result.losses,
+                settings=result.settings.replace(rule="auto"),
+                stop_reason=result.stop_reason,
+                notes=(*result.notes, note),
+                loss_name=result.loss_name,
+            )
         return result
 
     def curve_so_far(self) -> LRFinderResult:
@@ -132,7 +157,7 @@ class Finder:
         """Return the result of the sweep that has ended, or raise what made it fail."""
         if self.runner.failure is not None:
             raise self.runner.failure.error
-        if self.result is None:
+        if self.result is None or not self.runner.losses:
             raise LRFinderError("the sweep ended before its first point")
         return self.result
 

@@ -48,6 +48,9 @@ class Actions(Protocol):
     def apply_rate(self, lr: float) -> None:
         """Set the optimizer's rate; on the runner's thread."""
 
+    def check_undo(self) -> None:
+        """Raise if there is nothing to undo."""
+
     def undo_rate(self) -> None:
         """Put the former rate back; on the runner's thread."""
 
@@ -106,6 +109,7 @@ class Requests:
         if binary is None:
             welcome = {"kind": "welcome", "id": request.id, "probe": True}
             self._actions.send_message(welcome, [PROBE])
+        self._last_resync = (None, 0.0)  # what this page asks now has not been answered to it
         self._actions.greet(binary=binary)
 
     def _resync(self, request: Request) -> None:
@@ -141,6 +145,7 @@ class Requests:
 
     def _undo(self, _: Request) -> Future[Any]:
         self._refuse_flood()
+        self._actions.check_undo()
         return self._runner.call(self._actions.undo_rate)
 
     def _picture(self, request: Request) -> Future[Any]:

@@ -81,10 +81,12 @@ class PointStream:
 
     def push_smoothed(self, lrs: Sequence[float], losses: Sequence[float]) -> None:
         """Push the smoothed line as it is now; it replaces the one before."""
-        if len(losses) == 0:
+        # Lists that the sweep appends to: the shorter one tells how many points are whole.
+        count = min(len(lrs), len(losses))
+        if count == 0:
             return
-        block = smoothed_block(self._smooth(lrs, losses))
-        head = {"kind": "smoothed", "run": self._run, "count": len(losses)}
+        block = smoothed_block(self._smooth(lrs[:count], losses[:count]))
+        head = {"kind": "smoothed", "run": self._run, "count": count}
         self._send(*with_block(head, block, binary=self.binary))
 
     def answer(

@@ -14,6 +14,7 @@ import traitlets
 
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.figure import png
+from lrfinder_widget.optimizer_lr import checked_rate
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Runner
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.widget import state
@@ -46,6 +47,7 @@ _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
 _SUGGESTION_SHARE = 0.01
 _AWAIT_SECONDS = 0.05
+_LONGEST_PROBLEM = 200
 
 
 class LRFinderWidget(anywidget.AnyWidget):
@@ -177,15 +179,15 @@ class LRFinderWidget(anywidget.AnyWidget):
 
     def pause(self) -> None:
         """Take no further step until `resume`; the model stays the sweep's."""
-        self.runner.pause().result()
+        self.runner.answer_of(self.runner.pause())
 
     def resume(self) -> None:
         """Go on after `pause`."""
-        self.runner.resume().result()
+        self.runner.answer_of(self.runner.resume())
 
     def stop(self) -> None:
         """End the sweep; returns when everything is restored."""
-        self.runner.stop().result()
+        self.runner.answer_of(self.runner.stop())
 
     def wait(self, timeout: float | None = None) -> LRFinderResult:
         """Block until the sweep has ended, and return its result.
@@ -255,11 +257,14 @@ class LRFinderWidget(anywidget.AnyWidget):
                     "no learning rate is chosen yet: pass one, move the marker, or wait for the "
                     "suggestion (widget.wait())"
                 )
-        self.runner.call(lambda: self.apply_rate(lr)).result()
+        checked_rate(lr)  # a rate that cannot be used does not end a sweep
+        self.runner.answer_of(self.runner.call(lambda: self.apply_rate(lr)))
 
     def undo(self) -> None:
         """Put back the learning rates from before the last `apply`."""
-        self.runner.call(self.undo_rate).result()
+        self._finder.refuse_closed()
+        self.check_undo()
+        self.runner.answer_of(self.runner.call(self.undo_rate))
 
     def close(self) -> None:
         """Stop, restore, and take the widget off the page."""
@@ -267,7 +272,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         runner = getattr(self, "runner", None)
         if runner is not None:
             if runner.state != CLOSED:
-                runner.close().result()
+                runner.answer_of(runner.close())
             super().close()
 
     def started(self, runner: Runner) -> None:
@@ -296,9 +301,10 @@ class LRFinderWidget(anywidget.AnyWidget):
                 changes["error"] = state.error_state(runner.failure)
             if runner.lrs and runner.state != CLOSED:
                 changes |= self._finished(self._finder.finish())
-            if not self._page_seen:
-                self._draw_picture()
         self._publish(**changes, status=self._status())
+        if not runner.active and not self._page_seen:
+            self._draw_picture()  # it marks the suggestion that was just published
+            self._publish(status=self._status())
 
     def _finished(self, result: LRFinderResult) -> dict[str, Any]:
         curve = b""
@@ -327,7 +333,8 @@ class LRFinderWidget(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take over what a page writes: the selection, if it is one; nothing else is a page's."""
         self._route.learn()
-        if "selection" not in sync_data:
+        if not isinstance(sync_data, dict) or "selection" not in sync_data:
+            self._refuse_writing(sync_data)
             return
         rules = ["auto", *(suggestion["rule"] for suggestion in self.suggestions)]
         try:
@@ -338,6 +345,14 @@ class LRFinderWidget(anywidget.AnyWidget):
             return
         with self._lock:
             super().set_state({"selection": selection})
+
+    def _refuse_writing(self, sync_data: Any) -> None:
+        written = [key for key in _STATE if key in sync_data] if isinstance(sync_data, dict) else []
+        if written:
+            self.send_state(written)  # the page shows again what is true
+        if written or not isinstance(sync_data, dict):
+            problem = f"a page writes only its selection (got {written or sync_data!r})"
+            self._requests.refuse(None, BadMessageError(problem[:_LONGEST_PROBLEM]))
 
     def send_message(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         """Send a custom message to every page."""
@@ -376,7 +391,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         published: dict[str, Any] = {"settings": state.page_settings(self._finder.settings)}
         if smoothing_changed:
             runner, result = self.runner, self._finder.result
-            self._stream.push_smoothed(runner.lrs[:], runner.losses[:])
+            self._stream.push_smoothed(runner.lrs, runner.losses)
             if result is not None and not runner.active:
                 published |= self._finished(result)
         self._publish(**published)
@@ -386,6 +401,10 @@ class LRFinderWidget(anywidget.AnyWidget):
         change = self._finder.apply(lr)
         optimizer = state.optimizer_state(self._finder.optimizer)
         self._publish(applied=state.applied_state(change), optimizer=optimizer)
+
+    def check_undo(self) -> None:
+        """Raise `LRFinderError` if there is nothing to undo."""
+        self._finder.check_undo()
 
     def undo_rate(self) -> None:
         """Put the former rate back and tell the pages; on the runner's thread."""

@@ -8,6 +8,7 @@ from time import monotonic
 
 import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.jsonutil import json_default
 
 Message = dict
 
@@ -22,6 +23,8 @@ class RealKernel:
     def __init__(self, client: BlockingKernelClient, manager: KernelManager):
         self._client = client
         self._manager = manager
+        # A page may send NaN, too.
+        client.session.pack = _pack
         self._replies: dict[str, Message] = {}
         self.iopub: list[Message] = []
         self._poller = zmq.Poller()
@@ -67,7 +70,7 @@ class RealKernel:
             "code": "",
             "silent": True,
             "store_history": False,
-            "user_expressions": {"value": f"__import__('json').dumps({expression})"},
+            "user_expressions": {"value": f"__import__('json').dumps(({expression}))"},
             "allow_stdin": False,
         }
         request = self._request("shell", "execute_request", content, subshell=subshell)
@@ -80,6 +83,10 @@ class RealKernel:
     def new_subshell(self) -> str:
         request = self._request("control", "create_subshell_request", {})
         return self.reply(request)["content"]["subshell_id"]
+
+    def delete_subshell(self, subshell: str) -> None:
+        content = {"subshell_id": subshell}
+        self.reply(self._request("control", "delete_subshell_request", content))
 
     def interrupt(self) -> None:
         """What the interrupt button does: SIGINT to the kernel's whole process group."""
@@ -162,6 +169,12 @@ class RealKernel:
                 else:
                     self._replies[message["parent_header"]["msg_id"]] = message
 
+    def forget(self) -> None:
+        """Drop what the kernel has said so far."""
+        self.pump()
+        self.iopub.clear()
+        self._replies.clear()
+
     def _is_idle(self, request: str) -> bool:
         return any(
             message["msg_type"] == "status"
@@ -186,6 +199,10 @@ class RealKernel:
         socket = getattr(self._client, f"{channel}_channel").socket
         session.send(socket, message, buffers=buffers)
         return message["header"]["msg_id"]
+
+
+def _pack(message: object) -> bytes:
+    return json.dumps(message, default=json_default).encode()
 
 
 @contextmanager
