@@ -154,6 +154,7 @@ class Sweep:
                 # The user's own code in closing (a generator's finally) may raise: not before
                 # everything else is back.
                 with interrupts_deferred(), ExitStack() as endings:
+                    endings.callback(batches.end_workers)
                     endings.callback(self._note_moved_generators, streams)
                     endings.callback(snapshot.restore)
                     endings.callback(streams.leave)

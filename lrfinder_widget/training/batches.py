@@ -39,6 +39,7 @@ class BatchStream:
         refuse_one_shot(loader)
         self._source = _own_copy(loader)
         self._iterator: Iterator[Any] | None = None
+        self._iterator_with_workers: Any = None
         self.batches = 0
         self.restarts = 0
 
@@ -61,6 +62,7 @@ class BatchStream:
 
     def _start(self) -> None:
         self.close()
+        self.end_workers()
         with _interrupts_held_back():
             self._iterator = iter(self._source)
         self.restarts += 1
@@ -75,13 +77,18 @@ class BatchStream:
         )
 
     def close(self) -> None:
-        """Let go of the iterator: its workers end, its generators run their ``finally``."""
+        """Let go of the iterator; a generator of the user's runs its ``finally``."""
         iterator, self._iterator = self._iterator, None
-        for name in ("_shutdown_workers", "close"):
-            end = getattr(iterator, name, None)
-            if callable(end):
-                end()
-                return
+        if callable(getattr(iterator, "_shutdown_workers", None)):
+            self._iterator_with_workers = iterator
+        elif callable(getattr(iterator, "close", None)):
+            iterator.close()  # type: ignore[union-attr]
+
+    def end_workers(self) -> None:
+        """Wait for the worker processes of a closed iterator to end, which may take a while."""
+        iterator, self._iterator_with_workers = self._iterator_with_workers, None
+        if iterator is not None:
+            iterator._shutdown_workers()  # noqa: SLF001 - or it happens whenever it is collected
 
 
 def refuse_one_shot(loader: object) -> None:

@@ -44,7 +44,8 @@ class Memory:
                 return
             self._entered.add(id(value))
             self.remember_items(value)
-            for item in value.values() if isinstance(value, dict) else value:
+            # A list first: another thread may add to the container meanwhile.
+            for item in list(value.values() if isinstance(value, dict) else value):
                 self.remember(item)
         elif isinstance(value, tuple):
             for item in value:

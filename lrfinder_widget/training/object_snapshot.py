@@ -25,7 +25,7 @@ class ObjectSnapshot:
         memory.remember_items(thing)
         self._thing = thing
         self._attributes = {}
-        for name, value in getattr(thing, "__dict__", {}).items():
+        for name, value in list(getattr(thing, "__dict__", {}).items()):
             if isinstance(value, (Tensor, np.ndarray)):
                 if value.nbytes > _LARGEST_BYTES:
                     continue

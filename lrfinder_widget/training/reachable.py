@@ -20,6 +20,11 @@ _MOST_OBJECTS = 20_000
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, bool, type(None), type, types.ModuleType)
 _GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+# A loss may close over the widget itself, a lock or a pool: no part of the training.
+_MACHINERY = {
+    "lrfinder_widget", "anywidget", "asyncio", "comm", "concurrent", "ipykernel", "IPython",
+    "ipywidgets", "multiprocessing", "_thread", "threading", "traitlets", "zmq",
+}  # fmt: skip
 # Their classes close over nothing that a sweep should put back.
 _LIBRARIES = {*sys.stdlib_module_names, "torch", "numpy", "torchvision", "pandas", "PIL"}
 
@@ -37,6 +42,8 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
     while waiting and len(found) < _MOST_OBJECTS:
         thing = waiting.pop()
         if id(thing) in found or isinstance(thing, (*_OPAQUE, torch.Tensor, np.ndarray)):
+            continue
+        if type(thing).__module__.split(".")[0] in _MACHINERY:
             continue
         found[id(thing)] = thing
         if type(thing) not in kinds:

@@ -117,7 +117,7 @@ class _NumPy:
 
     def continues(self, before: dict[str, Any], now: dict[str, Any]) -> bool:
         if before["bit_generator"] != "MT19937" or now["bit_generator"] != "MT19937":
-            return before["bit_generator"] == now["bit_generator"]  # others cannot be followed
+            return bool(before["bit_generator"] == now["bit_generator"])  # not to be followed
         follower: Any = np.random.MT19937()
         follower.state = before
         key = now["state"]["key"]
