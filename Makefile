@@ -18,6 +18,7 @@ AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+.NOTPARALLEL:
 .PHONY: help demo test lint types test-front-end test-python bench clean
 .DEFAULT_GOAL := help
 

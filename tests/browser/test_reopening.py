@@ -141,11 +141,13 @@ def test_an_exported_notebook_shows_the_picture(notebook, tmp_path):
     assert "data:image/png;base64," in html
 
 
-def test_a_notebook_saved_with_widget_state_shows_its_curve_without_a_kernel(notebook, lab):
+def test_a_notebook_saved_with_widget_state_shows_its_curve_without_its_kernel(notebook, lab):
     tab = finished(notebook)
     tab.save()
     tab.leave()
     lab.stop_kernels()
+    # JupyterLab gives the notebook a new kernel, which does not know the widget. With no kernel at
+    # all its widget manager never gets ready and every widget stays at "Loading widget...".
     reopened = notebook(tab.path, kernel=False)
     reopened.root.get_by_text("not connected").first.wait_for()
     assert reopened.leftmost_point() < 0.02
