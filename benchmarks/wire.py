@@ -118,8 +118,10 @@ def sweep_widget(laboratory: Laboratory, traffic: Traffic, count: int, pause: fl
         traffic.clear()
         tab.page.evaluate(WATCH_WIDGET)
         tab.run(2)
-        until_drawn(tab, count, pause)
-        if tab.leftmost_point() > 0.05:
+        if not until_drawn(tab, count, pause):
+            print(f"  the kernel says {tab.evaluate('w.status')}")
+            print(f"  the page received {dict(traffic.frames)}")
+        elif tab.leftmost_point() > 0.05:
             raise RuntimeError("the canvas does not show the curve from its beginning")
         wait_until(tab, lambda: traffic.frames["update_display_data"] > 0)
         return measured(tab, count, opening, traffic)
@@ -154,8 +156,8 @@ def wait_until(tab: Any, condition: Any) -> None:
     raise TimeoutError("the page did not get that far within a minute")
 
 
-def until_drawn(tab: Any, count: int, pause: float) -> None:
-    """Wait until the page has drawn all points, or nobody would wait longer."""
+def until_drawn(tab: Any, count: int, pause: float) -> bool:
+    """Wait until the page has drawn all points, or nobody would wait longer; return which."""
     from playwright.sync_api import TimeoutError as TooSlowError
 
     seconds = count * (pause + 0.005) + PATIENCE
@@ -164,6 +166,8 @@ def until_drawn(tab: Any, count: int, pause: float) -> None:
         tab.page.wait_for_function(DRAWN, arg=count, timeout=1e3 * seconds, polling=200)
     except TooSlowError:
         print(f"not all of {count} points were drawn within {seconds:.0f} s")
+        return False
+    return True
 
 
 def measured(tab: Any, count: int, opening: dict[str, Any], traffic: Traffic) -> Measured:
@@ -244,7 +248,11 @@ def figure_rows(name: str, found: Measured) -> list[Row]:
     """Tell the same of a FigureWidget, which has no budgets."""
     told = f"{kilobytes(found.sweep['bytes'])} in {found.sweep['frames']} frames"
     least = "" if found.drawn == found.points else "≥ "
-    drawn = "" if found.drawn == found.points else f" ({found.drawn:,} points drawn in time)"
+    drawn = (
+        ""
+        if found.drawn == found.points
+        else f" ({found.drawn:,} of {len(found.latencies):,} steps' points drawn in time)"
+    )
     return [
         Row(f"{name}: opening", kilobytes(found.opening["bytes"]), found.opening["bytes"]),
         Row(f"{name}: received", told, found.sweep["bytes"]),
