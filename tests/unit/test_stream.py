@@ -1,0 +1,94 @@
+"""The stream of points: each once and in order, whatever a page asks."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrfinder_widget.widget import stream as module
+from lrfinder_widget.widget.stream import PointStream
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+class Page:
+    """Keeps what it is sent, as a page does."""
+
+    def __init__(self):
+        self.messages = []
+        self.losses = []
+
+    def send(self, content, buffers):
+        self.messages.append(content)
+        if content["kind"] == "points":
+            numbers = struct.unpack(f"<{2 * content['count']}d", buffers[0])
+            assert content["offset"] <= len(self.losses)
+            self.losses[content["offset"] :] = numbers[1::2]
+
+    def kinds(self):
+        return [content["kind"] for content in self.messages]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def stream_to(page):
+    stream = PointStream(page.send, lambda _lrs, losses: losses)
+    stream.begin(1, 1000)
+    return stream
+
+
+def test_points_go_at_most_thirty_times_a_second_each_time_all_since_the_last(clock):
+    page = Page()
+    stream = stream_to(page)
+    lrs, losses = [], []
+    for index in range(1000):  # a second, a point in each millisecond
+        lrs.append(1.0)
+        losses.append(float(index))
+        stream.push_if_due(lrs, losses, None)
+        clock.now += 0.001
+    assert 25 <= page.kinds().count("points") <= 31
+    assert 3 <= page.kinds().count("smoothed") <= 5
+    stream.flush(lrs, losses)
+    assert page.losses == losses
+    assert page.kinds()[-1] == "smoothed"
+
+
+def test_a_flush_sends_no_point_twice(clock):
+    page = Page()
+    stream = stream_to(page)
+    stream.flush([1.0], [2.0])
+    stream.flush([1.0], [2.0])
+    assert page.kinds().count("points") == 1
+
+
+@given(have=st.integers(0, 12), run=st.integers(0, 2), count=st.integers(0, 10))
+def test_an_answer_makes_a_page_whole(have, run, count):
+    page = Page()
+    stream = stream_to(page)
+    losses = [float(index) for index in range(count)]
+    page.losses = losses[:have] if run == 1 else []
+    fields = {"run": run, "have": have, "smoothed": False}
+    stream.answer(fields, [1.0] * count, losses, None)
+    assert page.losses == losses
+    assert len(page.messages) == (count > (have if run == 1 else 0))
+
+
+def test_lists_that_grow_meanwhile_are_cut_to_whole_points():
+    page = Page()
+    stream = stream_to(page)
+    stream.answer({"run": 1, "have": 0, "smoothed": True}, [1.0, 1.0], [5.0], None)
+    stream.push_smoothed([1.0, 1.0], [5.0])
+    assert page.losses == [5.0]
+    assert [content["count"] for content in page.messages] == [1, 1, 1]
