@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -12,10 +13,16 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.errors import SweepInProgressError
+from lrfinder_widget.scheduler_rates import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
+
+# How long a thread that may be the model's own is held back to see whether it is, at most: a step
+# that waits for it in a way that cannot be seen would wait for ever.
+_PATIENCE_SECONDS = 5.0
+_LOOK_SECONDS = 0.0005
 
 _claims: list[Claim] = []
 _claims_lock = threading.Lock()
@@ -46,11 +53,23 @@ class Claim:
         self.model = model
         self.optimizer = optimizer
         self.displace = displace
-        self.in_step = False
         self.displaced = False
+        self.resting_rates: list[float] = []
         self.parameters = _parameter_ids(model, optimizer)
         self._handles: list[Any] = []
+        self._in_step = False
+        self._steps = 0
         self.thread: int | None = None
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the sweep is in the middle of a step."""
+        return self._in_step
+
+    @in_step.setter
+    def in_step(self, value: bool) -> None:
+        self._steps += value
+        self._in_step = value
 
     def take(self) -> None:
         """Claim for the calling thread.
@@ -74,6 +93,7 @@ class Claim:
                 other.displace()
             self.displaced = True
         self.thread = threading.get_ident()
+        self.resting_rates = [number(group["lr"]) for group in self.optimizer.param_groups]
         self._hook()
 
     def check(self) -> None:
@@ -117,7 +137,24 @@ class Claim:
         thread = self.thread
         if thread is None or threading.get_ident() == thread:
             return True
-        return self.in_step and (_started_by_torch() or _waits_for_a_thread(thread))
+        if not self.in_step:
+            return False
+        return _started_by_torch() or self._step_waits_for_this_thread(thread)
+
+    def _step_waits_for_this_thread(self, thread: int) -> bool:
+        """Return whether the step comes to wait for a thread, as it does for one of the model's.
+
+        The model's thread may be here before the sweep's has handed out the rest of the work.
+        """
+        if threading.current_thread() is threading.main_thread():
+            return False  # cells run there, and nobody hands it work
+        step = self._steps
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while self._in_step and self._steps == step and time.monotonic() < deadline:
+            if _waits_for_a_thread(thread):
+                return True
+            time.sleep(_LOOK_SECONDS)
+        return False
 
 
 class _Refusal:
@@ -161,6 +198,13 @@ def _inert() -> _Refusal:
             return True
 
     return _Refusal(_Nothing())  # type: ignore[arg-type]
+
+
+def rates_at_rest(optimizer: Optimizer) -> list[float]:
+    """Return each parameter group's learning rate, not a sweep's that is in progress."""
+    with _claims_lock:
+        rates = next((claim.resting_rates for claim in _claims if claim.optimizer is optimizer), [])
+    return rates or [number(group["lr"]) for group in optimizer.param_groups]
 
 
 def _refuse(what: str) -> NoReturn:

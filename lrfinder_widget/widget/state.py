@@ -9,6 +9,7 @@ from lrfinder_widget.analysis.turning import has_turned
 from lrfinder_widget.optimizer_lr import RateChange, describe, group_ratios
 from lrfinder_widget.runner import DONE, RUNNING, Runner
 from lrfinder_widget.sweep import DIVERGED, NON_FINITE
+from lrfinder_widget.training.guard import rates_at_rest
 from lrfinder_widget.widget.messages import PAGE_SETTINGS
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
     name, detail = describe(optimizer)
     ratios = group_ratios(optimizer)
     groups = [
-        {"label": f"group {index}", "lr": float(group["lr"]), "ratio": ratio}
-        for index, (group, ratio) in enumerate(zip(optimizer.param_groups, ratios, strict=True))
+        {"label": f"group {index}", "lr": rate, "ratio": ratio}
+        for index, (rate, ratio) in enumerate(zip(rates_at_rest(optimizer), ratios, strict=True))
     ]
     return {"name": name, "detail": detail, "groups": groups}
 

@@ -330,7 +330,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         self._route.learn()
         self._requests.handle(content)
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
+    def set_state(self, sync_data: Any) -> None:
         """Take over what a page writes: the selection, if it is one; nothing else is a page's."""
         self._route.learn()
         if not isinstance(sync_data, dict) or "selection" not in sync_data:
@@ -347,10 +347,11 @@ class LRFinderWidget(anywidget.AnyWidget):
             super().set_state({"selection": selection})
 
     def _refuse_writing(self, sync_data: Any) -> None:
-        written = [key for key in _STATE if key in sync_data] if isinstance(sync_data, dict) else []
+        is_object = isinstance(sync_data, dict)  # it should be, but a page sent it
+        written = [key for key in _STATE if is_object and key in sync_data]
         if written:
             self.send_state(written)  # the page shows again what is true
-        if written or not isinstance(sync_data, dict):
+        if written or not is_object:
             problem = f"a page writes only its selection (got {written or sync_data!r})"
             self._requests.refuse(None, BadMessageError(problem[:_LONGEST_PROBLEM]))
 
