@@ -170,9 +170,8 @@ class Runner:
     def _submit(self, kind: str, payload: Any = None) -> Future[Any]:
         command = _Command(kind, payload, Future())
         with self._condition:
-            refusal = self._refusal()
-            if refusal is not None:
-                command.done.set_exception(refusal)
+            if self.state == CLOSED:
+                command.done.set_exception(LRFinderError(_CLOSED))
                 return command.done
             if kind == "run":
                 self._finished.clear()
@@ -184,16 +183,6 @@ class Runner:
                 self._thread.start()
             self._condition.notify_all()
         return command.done
-
-    def _refusal(self) -> LRFinderError | None:
-        if self.state == CLOSED:
-            return LRFinderError("this widget is closed; make a new LRFinderWidget")
-        if threading.current_thread() is self._thread:
-            return LRFinderError(
-                "a sweep cannot be commanded from inside its own step, which would wait for "
-                "itself; raise an exception there to end it"
-            )
-        return None
 
     def _work(self) -> None:
         while True:
@@ -210,15 +199,12 @@ class Runner:
                 continue
             try:
                 self._step_until_commanded()
-            except BaseException as error:  # noqa: BLE001 - a listener's; waiting callers get it
-                self.failure = Failure.of(error)
-                self.state = FAILED
+            except BaseException as error:  # noqa: BLE001 - a context that cannot be taken over
+                self._fail(error)
 
     def _obey(self, command: _Command) -> None:
         if self.state == CLOSED:  # it queued behind the closing
-            command.done.set_exception(
-                LRFinderError("this widget is closed; make a new LRFinderWidget")
-            )
+            command.done.set_exception(LRFinderError(_CLOSED))
             return
         try:
             value = getattr(self, f"_on_{command.kind}")(command.payload)
@@ -319,6 +305,8 @@ class Runner:
         with contextlib.suppress(Exception):
             self._listener.changed(self)
 
+
+_CLOSED = "this widget is closed; make a new LRFinderWidget"
 
 # Waits wake this often, so that an interrupt is seen on every platform.
 _POLL_SECONDS = 0.05
