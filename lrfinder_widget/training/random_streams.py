@@ -12,6 +12,7 @@ import hashlib
 import sys
 import threading
 import time
+from typing import Any
 
 from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
 
@@ -42,20 +43,24 @@ class _Stream:
         self.moved_by_others = False
 
     def enter(self) -> None:
-        now = self.generator.get()
+        self._take_over(self.generator.exchange(self.sweep))
+
+    def look(self) -> None:
+        """Note what others did since the sweep left."""
+        self._take_over(self.generator.get())
+
+    def _take_over(self, now: Any) -> None:
         mark = self.generator.fingerprint(now)
         if mark != self._notebook_mark:
             self.notebook, self._notebook_mark = now, mark
             self.moved_by_others = True
-        self.generator.set(self.sweep)
 
     def leave(self, *, expected: bool, others_ran: bool) -> None:
-        now = self.generator.get()
+        now = self.generator.exchange(self.notebook)
         mark = self.generator.fingerprint(now)
         others_may_have = others_ran and self._slices >= self._SLICES_TO_KNOW
         self._slices += 1
         if mark == self._sweep_mark:
-            self.generator.set(self.notebook)
             return
         quiet = not self._sweep_draws and not expected
         seeded = (quiet or self.generator.tells_seeds) and not self.generator.continues(
@@ -73,7 +78,6 @@ class _Stream:
         self._sweep_draws = self._sweep_draws or not expected
         self._sweep_seeds = self._sweep_seeds or seeded
         self.sweep, self._sweep_mark = now, mark
-        self.generator.set(self.notebook)
 
 
 class RandomStreams:
@@ -131,6 +135,9 @@ class RandomStreams:
 
     def moved_by_others(self) -> list[str]:
         """Return the names of the generators that another thread drew from or seeded."""
+        if not self._inside:
+            for stream in self._streams:
+                stream.look()
         return [stream.generator.name for stream in self._streams if stream.moved_by_others]
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import _random
+import operator
 import random
-from typing import Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Words of the Mersenne twister's key, which is made anew ("twisted") when they are used up.
 _WORDS = 624
@@ -27,6 +33,9 @@ class SharedGenerator(Protocol):
     def set(self, state: Any) -> None:
         """Put it into a state that `get` returned."""
 
+    def exchange(self, state: Any) -> Any:
+        """Put it into a state and return the one before; nobody draws in between."""
+
     def fingerprint(self, state: Any) -> Any:
         """Return what is equal for equal states only."""
 
@@ -35,6 +44,15 @@ class SharedGenerator(Protocol):
 
     def continues(self, before: Any, now: Any) -> bool:
         """Return whether drawing leads from one state to the other; if not, somebody seeded."""
+
+
+def _at_once(*calls: Callable[[], Any]) -> list[Any]:
+    """Call functions written in C one after the other, with no other thread in between.
+
+    The interpreter changes threads between instructions, and all of this is one of them. A draw
+    between reading a state and writing another would be taken back, and be drawn again.
+    """
+    return [*map(operator.call, calls)]
 
 
 class _Torch:
@@ -50,6 +68,10 @@ class _Torch:
 
     def set(self, state: torch.Tensor) -> None:
         self._generator.set_state(state)
+
+    def exchange(self, state: torch.Tensor) -> torch.Tensor:
+        before, _ = _at_once(self._generator.get_state, partial(self._generator.set_state, state))
+        return before  # type: ignore[no-any-return]
 
     def fingerprint(self, state: torch.Tensor) -> bytes:
         return state.numpy().tobytes()
@@ -74,6 +96,17 @@ class _Python:
 
     def set(self, state: tuple[Any, ...]) -> None:
         random.setstate(state)
+
+    def exchange(self, state: tuple[Any, ...]) -> tuple[Any, ...]:
+        shared = random.random.__self__  # type: ignore[attr-defined]
+        version, key, gauss = state
+        key_before, gauss_before, *_ = _at_once(
+            partial(_random.Random.getstate, shared),
+            partial(getattr, shared, "gauss_next"),
+            partial(_random.Random.setstate, shared, key),
+            partial(setattr, shared, "gauss_next", gauss),
+        )
+        return version, key_before, gauss_before
 
     def fingerprint(self, state: tuple[Any, ...]) -> tuple[Any, ...]:
         return state
@@ -102,6 +135,15 @@ class _NumPy:
 
     def set(self, state: dict[str, Any]) -> None:
         np.random.set_state(state)  # noqa: NPY002 - it is the shared generator that is meant
+
+    def exchange(self, state: dict[str, Any]) -> dict[str, Any]:
+        # NumPy draws many numbers under this lock alone, without the interpreter's.
+        with np.random.get_bit_generator().lock:  # type: ignore[attr-defined]
+            before, _ = _at_once(
+                partial(np.random.get_state, legacy=False),
+                partial(np.random.set_state, state),
+            )
+        return before  # type: ignore[no-any-return]
 
     def fingerprint(self, state: dict[str, Any]) -> tuple[Any, ...]:
         inner = state["state"]

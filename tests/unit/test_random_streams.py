@@ -1,0 +1,99 @@
+"""The process's generators, exchanged beneath a thread that draws from them."""
+
+import random
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from lrfinder_widget.switch_interval import quick_thread_switching
+from lrfinder_widget.training.random_streams import RandomStreams
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+DRAWS = {
+    "torch": lambda: torch.rand(1, dtype=torch.float64).item(),
+    "NumPy": np.random.rand,
+    "NumPy, many at once": lambda: np.random.rand(20_000)[-1],
+    "random": random.random,
+    "random, in pairs": lambda: random.gauss(0, 1),
+}
+
+
+def states():
+    return torch.get_rng_state().tolist(), repr(np.random.get_state()), random.getstate()
+
+
+@pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
+def test_a_thread_that_draws_all_the_time_never_draws_a_number_twice(draw):
+    drawn, end = [], threading.Event()
+
+    def keep_drawing():
+        while not end.is_set():
+            drawn.append(draw())
+
+    streams = RandomStreams()
+    drawing = threading.Thread(target=keep_drawing)
+    with quick_thread_switching():
+        drawing.start()
+        for _ in range(300):
+            streams.enter()
+            sum(range(1000))
+            streams.leave()
+        end.set()
+        drawing.join()
+    drawn += [draw() for _ in range(2000)]
+    assert len(drawn) > 2100
+    assert len(set(drawn)) == len(drawn)
+    assert len(streams.moved_by_others()) == 1
+
+
+def test_a_pending_half_of_a_pair_belongs_to_its_own_stream():
+    random.seed(3)
+    expected = [random.gauss(0, 1) for _ in range(4)]
+    random.seed(3)
+    streams = RandomStreams()
+    drawn = []
+    for _ in range(4):
+        drawn.append(random.gauss(0, 1))
+        streams.enter()
+        random.gauss(0, 1)
+        streams.leave()
+    assert drawn == expected
+
+
+def test_what_is_drawn_inside_leaves_the_generators_where_they_stood():
+    random.gauss(0, 1)
+    np.random.randn()
+    before = states()
+    streams = RandomStreams()
+    for _ in range(5):
+        streams.enter()
+        for draw in DRAWS.values():
+            draw()
+        streams.leave()
+    assert states() == before
+    assert streams.moved_by_others() == []
+
+
+def test_the_sweeps_own_stream_goes_on_from_slice_to_slice():
+    def inside(slices):
+        streams = RandomStreams(seed=4)
+        drawn = []
+        for size in slices:
+            streams.enter()
+            drawn += [draw() for _ in range(size) for draw in DRAWS.values()]
+            streams.leave()
+        return drawn
+
+    assert inside([6]) == inside([1, 2, 3])
+    assert len(set(inside([20]))) == 100
+
+
+def test_a_draw_after_the_last_slice_is_noticed():
+    streams = RandomStreams()
+    streams.enter()
+    streams.leave()
+    torch.rand(1)
+    assert streams.moved_by_others() == ["torch (cpu)"]
