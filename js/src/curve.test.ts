@@ -29,20 +29,30 @@ test("a gap is told and nothing is appended", () => {
 test("a new run begins anew, and messages of an earlier one are stale", () => {
   const curve = new Curve();
   curve.append(1, 0, pairs(1, 10, 2, 20));
-  curve.smooth(1, Float64Array.of(10, 19));
+  curve.smooth(1, 0, Float64Array.of(10, 19));
   expect(curve.append(2, 0, pairs(1, 11))).toBe("appended");
   expect([...curve.losses]).toEqual([11]);
   expect(curve.smoothed).toHaveLength(0);
   expect(curve.append(1, 2, pairs(3, 30))).toBe("stale");
-  expect(curve.smooth(1, Float64Array.of(1))).toBe(false);
+  expect(curve.smooth(1, 0, Float64Array.of(1))).toBe("stale");
 });
 
 test("the smoothed line replaces the one before and never goes beyond the points", () => {
   const curve = new Curve();
   curve.append(1, 0, pairs(1, 10, 2, 20));
-  curve.smooth(1, Float64Array.of(10));
-  curve.smooth(1, Float64Array.of(11, 19, 28));
+  curve.smooth(1, 0, Float64Array.of(10));
+  curve.smooth(1, 0, Float64Array.of(11, 19, 28));
   expect([...curve.smoothed]).toEqual([11, 19]);
+});
+
+test("the smoothed line is replaced from the point on that a message names", () => {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10, 2, 20, 3, 30));
+  curve.smooth(1, 0, Float64Array.of(10, 19));
+  expect(curve.smooth(1, 1, Float64Array.of(20, 29))).toBe("appended");
+  expect([...curve.smoothed]).toEqual([10, 20, 29]);
+  expect(curve.smooth(1, 5, Float64Array.of(50))).toBe("gap");
+  expect([...curve.smoothed]).toEqual([10, 20, 29]);
 });
 
 test("ten thousand points in small blocks are all there", () => {
@@ -57,7 +67,7 @@ test("each change is seen by the version", () => {
   const versions = new Set([curve.version]);
   curve.append(1, 0, pairs(1, 10));
   versions.add(curve.version);
-  curve.smooth(1, Float64Array.of(10));
+  curve.smooth(1, 0, Float64Array.of(10));
   versions.add(curve.version);
   curve.replace(1, Float64Array.of(1, 2, 10, 20, 11, 19));
   versions.add(curve.version);

@@ -52,13 +52,17 @@ export class Curve {
     return "appended";
   }
 
-  /** Replace the smoothed line; false when it belongs to an earlier run. */
-  smooth(run: number, values: Float64Array): boolean {
-    if (run < this.run) return false;
+  /** Replace the smoothed line from point `offset` on. */
+  smooth(run: number, offset: number, values: Float64Array): Appended {
+    if (run < this.run) return "stale";
     if (run > this.run) this.begin(run);
-    this.#smoothed = values;
+    if (offset > this.#smoothed.length) return "gap";
+    const line = new Float64Array(offset + values.length);
+    line.set(this.#smoothed.subarray(0, offset));
+    line.set(values, offset);
+    this.#smoothed = line;
     this.version++;
-    return true;
+    return "appended";
   }
 
   /** Take a finished curve: n learning rates, n losses, n smoothed values. */

@@ -101,6 +101,8 @@ export interface PointsMessage {
 export interface SmoothedMessage {
   kind: "smoothed";
   run: number;
+  /** The line is replaced from this point on; what lies before is as it was sent. */
+  offset: number;
   count: number;
   data?: JsonNumber[];
 }

@@ -206,8 +206,10 @@ export class Session {
 
   #takeSmoothed(message: SmoothedMessage, buffers: DataView[] | undefined): void {
     const values = blockOf(message, buffers, message.count);
-    if (!values || !this.curve.smooth(message.run, values)) return;
-    if (message.count > this.curve.length) void this.resync();
+    if (!values) return;
+    const outcome = this.curve.smooth(message.run, message.offset, values);
+    if (outcome === "stale") return;
+    if (outcome === "gap" || message.offset + message.count > this.curve.length) void this.resync();
   }
 
   #takeFinishedCurve(): void {

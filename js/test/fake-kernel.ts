@@ -120,7 +120,7 @@ export class FakeKernel {
   }
 
   smoothed(run: number, values: number[]): void {
-    this.block({ kind: "smoothed", run, count: values.length }, values);
+    this.block({ kind: "smoothed", run, offset: 0, count: values.length }, values);
   }
 
   block(head: object, values: number[]): void {

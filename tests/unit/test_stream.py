@@ -24,6 +24,7 @@ class Page:
     def __init__(self):
         self.messages = []
         self.losses = []
+        self.line = []
 
     def send(self, content, buffers):
         self.messages.append(content)
@@ -31,6 +32,9 @@ class Page:
             numbers = struct.unpack(f"<{2 * content['count']}d", buffers[0])
             assert content["offset"] <= len(self.losses)
             self.losses[content["offset"] :] = numbers[1::2]
+        elif content["kind"] == "smoothed":
+            assert content["offset"] <= len(self.line)
+            self.line[content["offset"] :] = struct.unpack(f"<{content['count']}d", buffers[0])
 
     def kinds(self):
         return [content["kind"] for content in self.messages]
@@ -49,7 +53,7 @@ def stream_to(page):
     return stream
 
 
-def test_points_go_at_most_thirty_times_a_second_each_time_all_since_the_last(clock):
+def test_points_go_at_most_twenty_times_a_second_each_time_all_since_the_last(clock):
     page = Page()
     stream = stream_to(page)
     lrs, losses = [], []
@@ -58,7 +62,7 @@ def test_points_go_at_most_thirty_times_a_second_each_time_all_since_the_last(cl
         losses.append(float(index))
         stream.push_if_due(lrs, losses, None)
         clock.now += 0.001
-    assert 25 <= page.kinds().count("points") <= 31
+    assert 15 <= page.kinds().count("points") <= 21
     assert 3 <= page.kinds().count("smoothed") <= 5
     stream.flush(lrs, losses)
     assert page.losses == losses
@@ -92,3 +96,26 @@ def test_lists_that_grow_meanwhile_are_cut_to_whole_points():
     stream.push_smoothed([1.0, 1.0], [5.0])
     assert page.losses == [5.0]
     assert [content["count"] for content in page.messages] == [1, 1, 1]
+
+
+def test_of_the_smoothed_line_only_what_changed_is_sent(clock):
+    page = Page()
+    line = [float(index) for index in range(50)]
+    stream = PointStream(page.send, lambda _lrs, losses: line[: len(losses)])
+    stream.begin(1, 100)
+    stream.flush([1.0] * 50, [0.0] * 50)
+    line = [*line[:45], *[value + 1 for value in line[45:]], *range(50, 60)]
+    stream.flush([1.0] * 60, [0.0] * 60)
+    assert (page.messages[-1]["offset"], page.messages[-1]["count"]) == (45, 15)
+    assert page.line == line
+
+
+def test_small_changes_of_the_smoothed_line_do_not_add_up(clock):
+    page = Page()
+    line = [float(index) for index in range(100)]
+    stream = PointStream(page.send, lambda _lrs, _losses: line)
+    stream.begin(1, 100)
+    for _ in range(50):
+        stream.flush([1.0] * 100, [0.0] * 100)
+        line = [value + 0.01 for value in line]
+    assert max(abs(a - b) for a, b in zip(page.line, line, strict=True)) < 0.2
