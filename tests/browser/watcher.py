@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebSocket
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
 LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
@@ -14,13 +14,16 @@ class Watcher:
     def watch(self, context: BrowserContext) -> None:
         context.on("console", self._console)
         context.on("request", self._request)
-        context.on("weberror", lambda error: self.complaints.append(f"uncaught: {error.error}"))
+        context.on("weberror", self._uncaught)
         context.on("page", self._page)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             place = message.location.get("url", "")
             self.complaints.append(f"console: {message.text} ({place})")
+
+    def _uncaught(self, error: WebError) -> None:
+        self.complaints.append(f"uncaught: {getattr(error.error, 'stack', None) or error.error}")
 
     def _request(self, request: Request) -> None:
         self._host(request.url)
