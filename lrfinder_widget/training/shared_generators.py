@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _WORDS = 624
 # A slice of a sweep in which a model draws more than this many keys full is not to be expected.
 _MOST_TWISTS = 2000
+# A read takes 1 to 3 µs, the way from a draw's call to its lock less.
+_READS = 8
 
 
 class SharedGenerator(Protocol):
@@ -70,7 +72,10 @@ class _Torch:
         self._generator.set_state(state)
 
     def exchange(self, state: torch.Tensor) -> torch.Tensor:
-        before, _ = _at_once(self._generator.get_state, partial(self._generator.set_state, state))
+        # A draw that another thread has begun goes on without the interpreter: reading a few times
+        # lets it end, and none can begin meanwhile.
+        reads = [self._generator.get_state] * _READS
+        *_, before, _ = _at_once(*reads, partial(self._generator.set_state, state))
         return before  # type: ignore[no-any-return]
 
     def fingerprint(self, state: torch.Tensor) -> bytes:

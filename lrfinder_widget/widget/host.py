@@ -61,6 +61,16 @@ def _parent_header() -> dict[str, Any]:
     return header
 
 
+def deliver_as_addressed(comm: Any) -> None:
+    """Let a page's messages go to the subshell that they name, whoever sent last on the comm.
+
+    Otherwise, once a page has gone and its subshell with it, ipykernel 7.4 looks for that one and
+    drops what the next page sends.
+    """
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda _data, named: named  # noqa: SLF001 - nothing public
+
+
 def has_subshells() -> bool:
     """Return whether the kernel can handle a page's messages while a cell runs."""
     # Not by kernel_info: IPython's banner draws its tip of the day from the random generator.

@@ -19,7 +19,7 @@ from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Runner
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.widget import state
 from lrfinder_widget.widget.finder import Finder
-from lrfinder_widget.widget.host import Displays, Route, has_subshells
+from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, has_subshells
 from lrfinder_widget.widget.messages import (
     BadMessageError,
     Request,
@@ -134,6 +134,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         self._next_suggestions = 0.0
         self._slowed = False
         super().__init__()
+        deliver_as_addressed(self.comm)
         self._publish(
             status=self._status(),
             settings=state.page_settings(self._finder.settings),
@@ -303,8 +304,7 @@ class LRFinderWidget(anywidget.AnyWidget):
                 changes |= self._finished(self._finder.finish())
         self._publish(**changes, status=self._status())
         if not runner.active and not self._page_seen:
-            self._draw_picture()  # it marks the suggestion that was just published
-            self._publish(status=self._status())
+            runner.job(self.put_picture)  # next, since it takes longer than who stops may wait
 
     def _finished(self, result: LRFinderResult) -> dict[str, Any]:
         curve = b""

@@ -34,10 +34,10 @@ class Paced(nn.Module):
         return inputs
 
 
-def fresh(seconds=0.002, *more, workers=0):
+def fresh(seconds=0.002, *more, workers=0, samples=256):
     global model, opt, loader, before
     torch.manual_seed(0)
-    inputs = torch.randn(256, 20)
+    inputs = torch.randn(samples, 20)
     data = torch.utils.data.TensorDataset(inputs, (inputs @ torch.randn(20, 2)).argmax(1))
     loader = torch.utils.data.DataLoader(data, batch_size=32, num_workers=workers)
     model = nn.Sequential(Paced(seconds), nn.Linear(20, 8), *more, nn.ReLU(), nn.Linear(8, 2))

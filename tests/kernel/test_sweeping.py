@@ -191,8 +191,6 @@ def test_a_closed_widget_refuses_to_be_used(notebook):
     for use in ("w.show()", "w.run()", "w.stop()", "w.apply(1e-3)", "w.pause()"):
         with pytest.raises(CellError, match="this widget is closed; make a new LRFinderWidget"):
             notebook.run(use)
-    (shown,) = [m for m in notebook.run("w") if m["msg_type"] == "stream"]
-    assert "this widget is closed" in shown["content"]["text"]
     notebook.run("w.close()")
 
 
