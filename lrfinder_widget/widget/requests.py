@@ -23,6 +23,8 @@ _SAME_ANSWER_SECONDS = 0.05
 # that hold back what a thread sends (Colab) show a reply only if it is sent meanwhile.
 _REPLY_SECONDS = 0.25
 _LOOK_SECONDS = 0.002
+# An error may repeat what the page sent.
+_LONGEST_ERROR = 300
 
 
 class Actions(Protocol):
@@ -91,7 +93,7 @@ class Requests:
 
     def refuse(self, number: int | None, problem: BaseException) -> None:
         """Tell the page why nothing was changed."""
-        text = str(problem) or type(problem).__name__
+        text = (str(problem) or type(problem).__name__)[:_LONGEST_ERROR]
         self._actions.send_message({"kind": "reply", "id": number, "ok": False, "error": text})
 
     def _accept(self, number: int | None, more: dict[str, Any] | None = None) -> None:

@@ -47,7 +47,6 @@ _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
 _SUGGESTION_SHARE = 0.01
 _AWAIT_SECONDS = 0.05
-_LONGEST_PROBLEM = 200
 
 
 class LRFinderWidget(anywidget.AnyWidget):
@@ -353,7 +352,7 @@ class LRFinderWidget(anywidget.AnyWidget):
             self.send_state(written)  # the page shows again what is true
         if written or not is_object:
             problem = f"a page writes only its selection (got {written or sync_data!r})"
-            self._requests.refuse(None, BadMessageError(problem[:_LONGEST_PROBLEM]))
+            self._requests.refuse(None, BadMessageError(problem))
 
     def send_message(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         """Send a custom message to every page."""

@@ -101,7 +101,7 @@ spinning = False
 
 STATE = "w.status['state']"
 COUNT = "len(w.runner.losses)"
-ids = count(1)
+ids = count(1_000_000)
 
 
 def request(kind: str, **fields) -> dict:
