@@ -16,7 +16,7 @@ function ended(kernel: FakeKernel, points: number): void {
   const made = madeCurve(points);
   const status = { ...traits().status, run: 1, points, picture: 1 };
   kernel.update({
-    status: { ...status, state: "done", text: "stopped at 4× the best loss" },
+    status: { ...status, state: "done", text: "stopped at 4× the best" },
     suggestions: SUGGESTIONS,
     curve: encodeFloats([...made.lrs, ...made.losses, ...made.smoothed]),
   });

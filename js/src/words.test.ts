@@ -28,8 +28,8 @@ describe("the title line", () => {
     ["57 of 100 · 4 s left · slowed by a running cell", shown({ state: "running", slowed: true })],
     ["paused · 57 of 100", shown({ state: "paused" })],
     [
-      "done · 88 points · stopped at 4× the best loss",
-      shown({ state: "done", text: "stopped at 4× the best loss" }, { points: 88 }),
+      "done · 88 points · stopped at 4× the best",
+      shown({ state: "done", text: "stopped at 4× the best" }, { points: 88 }),
     ],
     ["stopped · 57 of 100", shown({ state: "stopped" })],
     [

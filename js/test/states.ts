@@ -14,7 +14,7 @@ export function done(change: Partial<Traits> = {}): Partial<Traits> {
       run: 1,
       points: 96,
       picture: 1,
-      text: "stopped at 4× the best loss",
+      text: "stopped at 4× the best",
     }),
     curve: encodeFloats([...lrs, ...losses, ...smoothed]),
     suggestions: SUGGESTIONS,

@@ -119,7 +119,7 @@ def _ending(runner: Runner) -> str:
     if runner.state != DONE or sweep is None:
         return ""
     if sweep.stop_reason == DIVERGED:
-        return f"stopped at {sweep.settings.diverge_threshold:g}× the best loss"  # noqa: RUF001 - a multiplication sign is meant
+        return f"stopped at {sweep.settings.diverge_threshold:g}× the best"  # noqa: RUF001 - a multiplication sign
     if sweep.stop_reason == NON_FINITE:
         return f"stopped at step {len(runner.losses)}: the loss is not finite"
     return ""
