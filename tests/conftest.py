@@ -21,4 +21,4 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]):
 def _two_torch_threads():
     import torch
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)

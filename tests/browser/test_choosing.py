@@ -1,6 +1,7 @@
 """Choosing a learning rate on the page, and applying it."""
 
 import pytest
+from playwright.sync_api import expect
 
 from cells import LONG, MODEL, RATE, SHORT, STATE, UNTOUCHED
 
@@ -107,7 +108,7 @@ def test_a_typed_number_reaches_python_and_nonsense_is_refused_in_words(finished
     tab.until("w.lr == 3e-4")
     field.fill("fast")
     field.press("Enter")
-    assert field.get_attribute("aria-invalid") == "true"
+    expect(field).to_have_attribute("aria-invalid", "true")
     assert tab.evaluate("w.lr") == 3e-4
 
 

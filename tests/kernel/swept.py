@@ -100,7 +100,7 @@ spinning = False
 """
 
 STATE = "w.status['state']"
-COUNT = "len(w.runner.losses)"
+COUNT = "len(w._runner.losses)"
 ids = count(1_000_000)
 
 

@@ -25,7 +25,7 @@ def sent_after(notebook, comm, **fields):
 def test_a_page_gets_exactly_the_points_it_lacks_and_the_whole_state(notebook, paused, have):
     ((offset, numbers),) = sent_after(notebook, paused, run=1, have=have, smoothed=True)
     assert offset == have
-    flat = "[v for point in zip(w.runner.lrs, w.runner.losses) for v in point]"
+    flat = "[v for point in zip(w._runner.lrs, w._runner.losses) for v in point]"
     assert numbers == notebook.evaluate(flat)[2 * have :]
     whole = states(notebook, paused)[0]
     assert whole["status"]["state"] == "paused"

@@ -179,7 +179,7 @@ def test_a_run_during_a_run_starts_afresh_and_is_the_one_waited_for(notebook):
 
 def test_a_run_that_is_stopped_before_its_first_point_has_no_result(notebook):
     notebook.run("fresh(); w = widget(40); w.show(wait=True)")
-    notebook.run("w.runner.call(lambda: time.sleep(0.3)); w.run(); w.stop()")
+    notebook.run("w._runner.call(lambda: time.sleep(0.3)); w.run(); w.stop()")
     assert notebook.evaluate("w.status['state'], w.status['points']") == ["stopped", 0]
     with pytest.raises(CellError, match="ended before its first point"):
         notebook.run("w.wait()")
@@ -201,8 +201,8 @@ def test_a_rule_of_the_users_that_raises_is_told_and_the_curve_is_kept(notebook)
         "    raise IndexError('my rule needs a longer curve')\n"
         "w = widget(60, rule=rule); w.show()"
     )
-    notebook.until_true("not w.runner.active")
-    assert notebook.evaluate("len(w.runner.losses)") == 60
+    notebook.until_true("not w._runner.active")
+    assert notebook.evaluate("len(w._runner.losses)") == 60
     assert notebook.evaluate("restored()")
     assert "my rule needs a longer curve" in notebook.evaluate("str(w.status) + str(w.error)")
 

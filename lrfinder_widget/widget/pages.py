@@ -1,0 +1,252 @@
+"""The pages that show a widget: what they are told, and what they may do with it."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.figure import png
+from lrfinder_widget.runner import CLOSED, FAILED, Runner
+from lrfinder_widget.widget import state
+from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, has_subshells
+from lrfinder_widget.widget.messages import (
+    BadMessageError,
+    Request,
+    curve_block,
+    parse_selection,
+)
+from lrfinder_widget.widget.requests import Requests
+from lrfinder_widget.widget.stream import PointStream
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from lrfinder_widget.result import LRFinderResult
+    from lrfinder_widget.widget.finder import Finder
+    from lrfinder_widget.widget.widget import LRFinderWidget
+
+TRAITS = (
+    "status", "settings", "selection", "suggestions", "optimizer", "applied", "loss", "error",
+    "curve",
+)  # fmt: skip
+_SUGGESTION_SECONDS = 0.5
+# Suggesting takes its time on a long curve: spend at most this share on it.
+_SUGGESTION_SHARE = 0.01
+
+
+class Pages:
+    """Writes the widget's synced traits, streams its points, carries out what pages ask.
+
+    It listens to the runner (`lrfinder_widget.runner.Listener`) and does what requests may do
+    (`lrfinder_widget.widget.requests.Actions`). One writer, under one lock: traits set from
+    several threads were seen to arrive in another order.
+
+    Parameters
+    ----------
+    widget
+        Whose traits and comm lead to the pages.
+    """
+
+    runner: Runner
+    finder: Finder
+
+    def __init__(self, widget: LRFinderWidget) -> None:
+        self._widget = widget
+        self.lock = threading.RLock()
+        self.route = Route()
+        self.displays = Displays()
+        self._page_seen = False
+        self._queued_clicks = False
+        self._picture_of = 0
+        self._picture_error = ""
+        self._next_suggestions = 0.0
+        self._slowed = False
+
+    def open(self, finder: Finder) -> None:
+        """Begin to tell of `finder`, once the widget has its comm."""
+        self.finder = finder
+        self.runner = finder.runner
+        self._stream = PointStream(self.send_message, finder.smooth)
+        self._requests = Requests(self, on_subshell=lambda: self.route.on_subshell)
+        deliver_as_addressed(self._widget.comm)
+        self.publish(
+            status=self._status(),
+            settings=state.page_settings(finder.settings),
+            selection={"rule": "auto"},
+            optimizer=state.optimizer_state(finder.optimizer),
+        )
+        self._widget.on_msg(self._on_message)
+
+    def publish(self, **traits: Any) -> None:
+        """Set traits and send them in one message."""
+        with self.lock, self._widget.hold_sync():
+            for name, value in traits.items():
+                setattr(self._widget, name, value)
+
+    def send_message(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        """Send a custom message to every page."""
+        if self._widget.comm is not None:
+            self._widget.send(content, buffers)
+
+    def started(self, runner: Runner) -> None:
+        """Tell that a run begins."""
+        self._stream.begin(runner.run_id, runner.total)
+        self._next_suggestions = time.monotonic() + _SUGGESTION_SECONDS
+        self._slowed = False
+        self.publish(status=self._status(), suggestions=[], error=None, curve=b"", applied=None)
+
+    def stepped(self, runner: Runner) -> None:
+        """Pass a point on, as far as it is time."""
+        if len(runner.lrs) == 1 and runner.sweep is not None:
+            self.publish(loss=runner.sweep.loss_name, status=self._status())
+        self._stream.push_if_due(runner.lrs, runner.losses, runner.seconds_left)
+        if time.monotonic() >= self._next_suggestions:
+            self._suggest_so_far(runner)
+
+    def changed(self, runner: Runner) -> None:
+        """Tell how the sweep stands."""
+        changes: dict[str, Any] = {}
+        if runner.run_id:
+            self._stream.flush(runner.lrs, runner.losses)
+        if not runner.active:
+            changes["optimizer"] = state.optimizer_state(self.finder.optimizer)
+            if runner.state == FAILED and runner.failure is not None:
+                changes["error"] = state.error_state(runner.failure)
+            if runner.lrs and runner.state != CLOSED:
+                changes |= self._finished(self.finder.finish())
+        self.publish(**changes, status=self._status())
+        if not runner.active and not self._page_seen:
+            runner.job(self.put_picture)  # next, since it takes longer than who stops may wait
+
+    def _finished(self, result: LRFinderResult) -> dict[str, Any]:
+        curve = b""
+        if self._stream.binary:
+            curve = curve_block(result.lrs, result.losses, result.smoothed)
+        return {"suggestions": state.suggestion_list(result), "curve": curve}
+
+    def _suggest_so_far(self, runner: Runner) -> None:
+        began = time.monotonic()
+        changes: dict[str, Any] = {}
+        found = state.live_suggestions(self.finder.curve_so_far())
+        if found != self._widget.suggestions:
+            changes["suggestions"] = found
+        if runner.pace.slowed != self._slowed:
+            self._slowed = runner.pace.slowed
+            changes["status"] = self._status()
+        if changes:
+            self.publish(**changes)
+        now = time.monotonic()
+        self._next_suggestions = now + max(_SUGGESTION_SECONDS, (now - began) / _SUGGESTION_SHARE)
+
+    def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
+        self.route.learn()
+        self._requests.handle(content)
+
+    def checked_selection(self, written: Any) -> dict[str, Any] | None:
+        """Return the selection that a page wrote, or refuse it; nothing else is a page's."""
+        self.route.learn()
+        is_object = isinstance(written, dict)  # it should be, but a page sent it
+        if is_object and "selection" in written:
+            rules = ["auto", *(suggestion["rule"] for suggestion in self._widget.suggestions)]
+            try:
+                return parse_selection(written["selection"], rules)
+            except BadMessageError as problem:
+                self._widget.send_state("selection")  # the page shows again what is true
+                self._requests.refuse(None, problem)
+                return None
+        names = [name for name in TRAITS if is_object and name in written]
+        if names:
+            self._widget.send_state(names)
+        if names or not is_object:
+            problem_text = f"a page writes only its selection (got {names or written!r})"
+            self._requests.refuse(None, BadMessageError(problem_text))
+        return None
+
+    def greet(self, *, binary: bool | None) -> None:
+        """Take note of a page, and of whether binary buffers reach it."""
+        self._page_seen = True
+        if binary is not None:
+            self._stream.binary = self._stream.binary and binary
+            self._queued_clicks = not (has_subshells() and self.route.on_subshell)
+        changes: dict[str, Any] = {"status": self._status()}
+        if not self.runner.active:
+            changes["optimizer"] = state.optimizer_state(self.finder.optimizer)
+        self.publish(**changes)
+
+    def send_all(self, request: Request) -> None:
+        """Send the whole state, and the points that a page lacks."""
+        with self.lock:
+            names = [name for name in TRAITS if self._stream.binary or name != "curve"]
+            self._widget.send_state(names)
+        runner = self.runner
+        self._stream.answer(request.fields, runner.lrs, runner.losses, runner.seconds_left)
+
+    def start_with(self, changes: dict[str, Any]) -> Future[Any]:
+        """Start a run with changed settings."""
+        self.configure(changes)
+        return self.finder.start()
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change the settings for the next run; the smoothing acts at once."""
+        smoothing_changed = self.finder.configure(changes)
+        published: dict[str, Any] = {"settings": state.page_settings(self.finder.settings)}
+        if smoothing_changed:
+            runner, result = self.runner, self.finder.result
+            self._stream.push_smoothed(runner.lrs, runner.losses)
+            if result is not None and not runner.active:
+                published |= self._finished(result)
+        self.publish(**published)
+
+    def apply_rate(self, lr: float) -> None:
+        """Set the optimizer's rate and tell the pages; on the runner's thread."""
+        change = self.finder.apply(lr)
+        optimizer = state.optimizer_state(self.finder.optimizer)
+        self.publish(applied=state.applied_state(change), optimizer=optimizer)
+
+    def check_undo(self) -> None:
+        """Raise `LRFinderError` if there is nothing to undo."""
+        self.finder.check_undo()
+
+    def undo_rate(self) -> None:
+        """Put the former rate back and tell the pages; on the runner's thread."""
+        self.finder.undo()
+        self.publish(applied=None, optimizer=state.optimizer_state(self.finder.optimizer))
+
+    def put_picture(self) -> None:
+        """Put the static picture beside the widget, once a run."""
+        if self._picture_of == self.runner.run_id:
+            return
+        if self.finder.result is not None and self.displays:
+            try:
+                self.displays.update(self.bundle())
+            except Exception as problem:  # noqa: BLE001 - a curve is worth more than its picture
+                self._picture_error = f"The picture could not be drawn: {problem}"
+            else:
+                self._picture_of = self.runner.run_id
+        self.publish(status=self._status())
+
+    def encoded_picture(self) -> dict[str, str]:
+        """Return the static picture as base64."""
+        if self.finder.result is None:
+            raise LRFinderError("there is no finished curve to draw yet")
+        picture = png(self.finder.result, self._widget.lr)
+        return {"png": base64.b64encode(picture).decode("ascii")}
+
+    def bundle(self) -> dict[str, Any]:
+        """Return what an output shows: the widget, and its picture where there is one."""
+        data, _ = self._widget._repr_mimebundle_() or ({}, {})
+        bundle: dict[str, Any] = dict(data)
+        if self.finder.result is not None and not self.runner.active:
+            bundle["image/png"] = self.encoded_picture()["png"]
+        return bundle
+
+    def _status(self) -> dict[str, Any]:
+        return state.status_state(
+            self.runner,
+            notes=[self._picture_error] if self._picture_error else [],
+            queued=self._queued_clicks,
+            picture=self._picture_of,
+        )
