@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 # Set before NumPy and torch are imported: the tests share their machine.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 BROWSER = Path(__file__).parent / "browser"
 
@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]):
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _two_torch_threads():
+def _one_torch_thread():
     import torch
 
     torch.set_num_threads(1)

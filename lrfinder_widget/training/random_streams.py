@@ -38,6 +38,7 @@ class _Stream:
         self.sweep = generator.derive(seed)
         self._sweep_mark = generator.fingerprint(self.sweep)
         self._slices = 0
+        self._quiet_slices = 0
         self._sweep_draws = False
         self._sweep_seeds = False
         self.moved_by_others = False
@@ -61,8 +62,11 @@ class _Stream:
         others_may_have = others_ran and self._slices >= self._SLICES_TO_KNOW
         self._slices += 1
         if mark == self._sweep_mark:
+            self._quiet_slices += not expected
             return
-        quiet = not self._sweep_draws and not expected
+        quiet = (
+            not expected and not self._sweep_draws and self._quiet_slices >= self._SLICES_TO_KNOW
+        )
         seeded = (quiet or self.generator.tells_seeds) and not self.generator.continues(
             self.sweep, now
         )
