@@ -245,15 +245,19 @@ def _guarded_modules(model: nn.Module) -> list[nn.Module]:
     return [
         module
         for module in model.modules()
-        # An activation holds nothing of the sweep; a hook on it would only cost time.
-        if module is model or _holds_tensors(module)
-        if not isinstance(module, torch.jit.ScriptModule)
+        if _needs_guard(module) and not isinstance(module, torch.jit.ScriptModule)
     ]
 
 
-def _holds_tensors(module: nn.Module) -> bool:
+def _needs_guard(module: nn.Module) -> bool:
+    """Return whether a forward pass of `module` alone would touch the sweep's tensors.
+
+    An activation holds none, and a plain ``Sequential`` comes to them only through parts that have
+    a guard of their own: a hook on either would cost time in each step.
+    """
     tensors = itertools.chain(module.parameters(), module.buffers())
-    return next(tensors, None) is not None
+    holds_tensors = next(tensors, None) is not None
+    return holds_tensors and type(module).forward is not nn.Sequential.forward
 
 
 def _described(module: nn.Module, model: nn.Module) -> str:

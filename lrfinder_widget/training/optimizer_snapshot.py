@@ -26,26 +26,31 @@ class OptimizerSnapshot:
         for _, saved in self._groups:
             memory.remember_all(saved.values())
         self._changed: set[str] = {"lr"}
-        self._before: list[dict[str, Any]] = []
+        self._live = [group for group, _ in self._groups]
+        self._before: list[tuple[Any, ...]] = []
         self._attributes = _optimizer_attributes(optimizer)
         memory.remember_all(self._attributes.values())
 
     def before_step(self) -> None:
         """Look at the groups."""
-        self._before = [dict(group) for group, _ in self._groups]
+        self._before = [*map(tuple, map(dict.values, self._live))]
 
     def after_step(self) -> None:
         """Note the group keys that the step has changed."""
-        for (group, _), before in zip(self._groups, self._before, strict=True):
+        for group, before in zip(self._live, self._before, strict=True):
             # Identity tells, and is quick: nearly always nothing has changed.
-            if len(group) != len(before) or not all(map(is_, group.values(), before.values())):
+            if len(group) != len(before) or not all(map(is_, group.values(), before)):
                 self._note_changes(group, before)
 
-    def _note_changes(self, group: dict[str, Any], before: dict[str, Any]) -> None:
+    def _note_changes(self, group: dict[str, Any], before: tuple[Any, ...]) -> None:
+        if len(group) < len(before):  # a key is gone: which one, the values alone do not tell
+            self._changed |= {key for _, saved in self._groups for key in saved}
+        # A dict keeps its keys' order, and new ones come last.
+        values = [*before, *[self] * (len(group) - len(before))]
         self._changed |= {
             key
-            for key in group.keys() | before.keys()
-            if group.get(key, self) is not before.get(key, self)
+            for key, value, old in zip(group, group.values(), values, strict=False)
+            if value is not old
         }
         self._changed.discard("params")
 

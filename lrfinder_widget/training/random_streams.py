@@ -16,9 +16,9 @@ from typing import Any
 
 from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
 
-# Exchanging the states takes 0.1 to 0.2 ms (most of it NumPy's); once in 50 ms that is below 0.5 %
-# of a sweep of the smallest models, and a slice is short beside anything a person does.
-SLICE_SECONDS = 0.05
+# Exchanging the states takes 0.1 to 0.3 ms (most of it NumPy's); once in 100 ms that is at most
+# 0.3 % of a sweep, and a slice is short beside anything a person does.
+SLICE_SECONDS = 0.1
 
 
 class _Stream:

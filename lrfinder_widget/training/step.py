@@ -51,13 +51,13 @@ class TrainStep:
         layout = self._layout or self._learn_layout(batch)
         args, kwargs, target = layout(batch)
         device = self._device
-        args = tuple([to_device(value, device) for value in args])
-        if kwargs:
-            kwargs = to_device(kwargs, device)
-        target = to_device(target, device)
-
         self._optimizer.zero_grad()
-        output = self._model(*args, **kwargs)
+        # The common batch, one tensor in and one target, takes the short way.
+        if len(args) == 1 and not kwargs:
+            output = self._model(to_device(args[0], device))
+        else:
+            output = self._model(*to_device(args, device), **to_device(kwargs, device))
+        target = to_device(target, device)
         loss = self._loss(output, target) if self._loss else self._first_loss(output, target)
         loss.backward()
         self._optimizer.step()
