@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,6 +19,7 @@ from lrfinder_widget.optimizer_lr import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.guard import Claim
+from lrfinder_widget.training.other_threads import OtherThreads
 from lrfinder_widget.training.random_streams import RandomStreams
 from lrfinder_widget.training.snapshot import Snapshot
 from lrfinder_widget.training.step import TrainStep
@@ -29,6 +31,9 @@ COMPLETED = "completed"
 DIVERGED = "diverged"
 NON_FINITE = "non-finite loss"
 STOPPED = "stopped"
+# Steps around which the parameter groups are looked at: an optimizer that keeps a counter in one
+# changes it at each. After them, a change while nobody else ran is the sweep's too.
+WATCHED = 4
 
 
 class Point(NamedTuple):
@@ -145,11 +150,12 @@ class Sweep:
             snapshot = Snapshot(
                 self._model, self._optimizer, self._loss_fn, self._loader, self._scheduler
             )
-            streams = self._streams = RandomStreams(self.settings.seed)
+            others = OtherThreads()
+            streams = self._streams = RandomStreams(others, self.settings.seed)
             batches = BatchStream(self._loader)
             try:
                 self._prepare(snapshot)
-                yield from self._steps(snapshot, streams, batches)
+                yield from self._steps(snapshot, streams, others, batches)
             finally:
                 # The user's own code in closing (a generator's finally) may raise: not before
                 # everything else is back.
@@ -158,6 +164,7 @@ class Sweep:
                     endings.callback(self._note_moved_generators, streams)
                     endings.callback(snapshot.restore)
                     endings.callback(streams.leave)
+                    endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
                     endings.callback(batches.close)
                     self._streams = None
         finally:
@@ -172,26 +179,38 @@ class Sweep:
             )
 
     def _steps(
-        self, snapshot: Snapshot, streams: RandomStreams, batches: BatchStream
+        self,
+        snapshot: Snapshot,
+        streams: RandomStreams,
+        others: OtherThreads,
+        batches: BatchStream,
     ) -> Iterator[Point]:
         claim, step = self._claim, self._step
         writer = RateWriter(self._optimizer)
         diverged = Divergence(self.settings.diverge_threshold)
         for index, lr in enumerate(learning_rates(self.settings).tolist()):
-            streams.enter()
+            if streams.out():
+                snapshot.note_changes(by_sweep=False)
+                streams.enter()
             restarts = batches.restarts
             batch = next(batches)
             if batches.restarts != restarts:
                 streams.expect_draws()
-            snapshot.before_step()
+            if index < WATCHED:
+                snapshot.note_changes(by_sweep=False)
             used = writer.write(lr)
-            claim.in_step = True
+            claim.step = index + 1
             try:
                 loss = step(batch)
             finally:
-                claim.in_step = False
-            snapshot.after_step()
-            streams.leave_if_due()
+                claim.step = 0
+            if index < WATCHED:
+                snapshot.note_changes(by_sweep=True)
+            if streams.due():
+                snapshot.note_changes(by_sweep=not others.ran())
+                streams.leave()
+                # Threads that wait for the interpreter get their turn now, with their own stream.
+                time.sleep(0)
             yield Point(index, used, loss)
             if not math.isfinite(loss):
                 self.stop_reason = NON_FINITE

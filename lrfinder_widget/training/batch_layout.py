@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.errors import LossInferenceError
 
@@ -16,12 +16,9 @@ TARGET_NAMES = ("labels", "label", "target", "targets", "y")
 INPUT_NAMES = ("input", "inputs", "x", "image", "images", "features", "data", "pixel_values")
 
 
-class Parts(NamedTuple):
-    """The model is called as ``model(*args, **kwargs)``; `target` is None where there is none."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    target: Any
+# (args, kwargs, target): the model is called as ``model(*args, **kwargs)``, and the target is None
+# where there is none.
+Parts = tuple[tuple[Any, ...], dict[str, Any], Any]
 
 
 def layout_of(batch: Any, model: nn.Module) -> Callable[[Any], Parts]:
@@ -53,7 +50,7 @@ def layout_of(batch: Any, model: nn.Module) -> Callable[[Any], Parts]:
         return found
     if isinstance(batch, Sequence) and not isinstance(batch, (str, bytes)):
         return _sequence(batch, model)
-    return lambda item: Parts((item,), {}, None)
+    return lambda item: ((item,), {}, None)
 
 
 def _sequence(batch: Sequence[Any], model: nn.Module) -> Callable[[Sequence[Any]], Parts]:
@@ -63,29 +60,31 @@ def _sequence(batch: Sequence[Any], model: nn.Module) -> Callable[[Sequence[Any]
     inputs = batch[0]
     has_target = len(batch) > 1
     if isinstance(inputs, Mapping) and _accepts(model, (), inputs):
-        return lambda item: Parts((), dict(item[0]), item[1] if has_target else None)
+        return lambda item: ((), dict(item[0]), item[1] if has_target else None)
     if isinstance(inputs, (tuple, list)) and _accepts(model, tuple(inputs), {}):
-        return lambda item: Parts(tuple(item[0]), {}, item[1] if has_target else None)
+        return lambda item: (tuple(item[0]), {}, item[1] if has_target else None)
     if has_target:
-        return lambda item: Parts((item[0],), {}, item[1])
-    return lambda item: Parts((item[0],), {}, None)
+        return lambda item: ((item[0],), {}, item[1])
+    return lambda item: ((item[0],), {}, None)
 
 
 def _by_name(names: list[str], model: nn.Module) -> Callable[[Mapping[str, Any]], Parts] | None:
     target = next((name for name in TARGET_NAMES if name in names), None)
     if _accepts(model, (), dict.fromkeys(names)):
-        return lambda item: Parts((), dict(item), item[target] if target else None)
+        return lambda item: ((), dict(item), item[target] if target else None)
     inputs = [name for name in names if name != target]
     known = [name for name in inputs if name in INPUT_NAMES]
     # What forward does not take (an index, a file name) is an extra and left out.
     taken = _keywords(model).intersection(inputs)
     if taken and _accepts(model, (), dict.fromkeys(taken)):
-        return lambda item: Parts(
-            (), {name: item[name] for name in taken}, item[target] if target else None
+        return lambda item: (
+            (),
+            {name: item[name] for name in taken},
+            item[target] if target else None,
         )
     if len(inputs) == 1 or len(known) == 1:
         only = (known or inputs)[0]
-        return lambda item: Parts((item[only],), {}, item[target] if target else None)
+        return lambda item: ((item[only],), {}, item[target] if target else None)
     return None
 
 
@@ -94,7 +93,7 @@ def _by_position(names: list[str]) -> Callable[[Mapping[str, Any]], Parts]:
         message = "a batch is empty: expected an input and a target"
         raise LossInferenceError(message)
     target = names[1] if len(names) > 1 else None
-    return lambda item: Parts((item[names[0]],), {}, item[target] if target else None)
+    return lambda item: ((item[names[0]],), {}, item[target] if target else None)
 
 
 def _keywords(model: nn.Module) -> set[str]:

@@ -6,6 +6,7 @@ import itertools
 import sys
 import threading
 import time
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # that waits for it in a way that cannot be seen would wait for ever.
 _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.0005
+# Where a module keeps its compiled call, if it has one; torch calls that instead of its own.
+_CALL = "_compiled_call_impl"
 
 _claims: list[Claim] = []
 _claims_lock = threading.Lock()
@@ -57,19 +60,10 @@ class Claim:
         self.resting_rates: list[float] = []
         self.parameters = _parameter_ids(model, optimizer)
         self._handles: list[Any] = []
-        self._in_step = False
-        self._steps = 0
+        self._calls: list[_GuardedCall] = []
+        # The step that the sweep is in the middle of, from 1 on; 0 between two steps.
+        self.step = 0
         self.thread: int | None = None
-
-    @property
-    def in_step(self) -> bool:
-        """Whether the sweep is in the middle of a step."""
-        return self._in_step
-
-    @in_step.setter
-    def in_step(self, value: bool) -> None:
-        self._steps += value
-        self._in_step = value
 
     def take(self) -> None:
         """Claim for the calling thread.
@@ -92,7 +86,7 @@ class Claim:
             if other.displace is not None:
                 other.displace()
             self.displaced = True
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.resting_rates = [number(group["lr"]) for group in self.optimizer.param_groups]
         self._hook()
 
@@ -113,6 +107,9 @@ class Claim:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        for call in self._calls:
+            call.remove()
+        self._calls.clear()
         self.thread = None
         with _claims_lock:
             if self in _claims:
@@ -121,8 +118,8 @@ class Claim:
     def _hook(self) -> None:
         refuse = _Refusal(self)
         for module in _guarded_modules(self.model):
+            self._calls.append(_GuardedCall(module, self))
             self._handles += [
-                module.register_forward_pre_hook(refuse.forward),
                 module.register_state_dict_pre_hook(refuse.state_dict),
                 module.register_load_state_dict_pre_hook(refuse.load_state_dict),
             ]
@@ -135,9 +132,9 @@ class Claim:
     def admits_this_thread(self) -> bool:
         """Return whether the calling thread is part of the sweep's own step."""
         thread = self.thread
-        if thread is None or threading.get_ident() == thread:
+        if thread is None or get_ident() == thread:
             return True
-        if not self.in_step:
+        if not self.step:
             return False
         return _started_by_torch() or self._step_waits_for_this_thread(thread)
 
@@ -148,13 +145,46 @@ class Claim:
         """
         if threading.current_thread() is threading.main_thread():
             return False  # cells run there, and nobody hands it work
-        step = self._steps
+        step = self.step
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while self._in_step and self._steps == step and time.monotonic() < deadline:
+        while self.step == step and time.monotonic() < deadline:
             if _waits_for_a_thread(thread):
                 return True
             time.sleep(_LOOK_SECONDS)
         return False
+
+
+class _GuardedCall:
+    """A module's call, refused in other threads.
+
+    It stands where ``module.compile()`` puts the compiled call. A forward hook would send every
+    call through torch's long way (10 to 15 µs each), and a copy of the module takes hooks along;
+    this it leaves behind.
+    """
+
+    def __init__(self, module: nn.Module, claim: Claim) -> None:
+        self._module = module
+        self._before = vars(module).get(_CALL)
+        call = self._before or module._call_impl  # noqa: SLF001 - there is no other way to it
+        own_thread = get_ident()
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if get_ident() != own_thread and not claim.admits_this_thread():
+                _refuse(f"a forward pass of {_described(module, claim.model)}")
+            return call(*args, **kwargs)
+
+        self._guarded = guarded
+        # Through __dict__: what torch.compile returns hands attributes on to the module in it.
+        vars(module)[_CALL] = guarded
+
+    def remove(self) -> None:
+        attributes = vars(self._module)
+        if attributes.get(_CALL) is not self._guarded:
+            return  # compiled meanwhile
+        if self._before is None:
+            del attributes[_CALL]
+        else:
+            attributes[_CALL] = self._before
 
 
 class _Refusal:
@@ -170,13 +200,9 @@ class _Refusal:
         # A pickled copy of the model (for a worker process) has nothing to guard.
         return (_inert, ())
 
-    def forward(self, module: nn.Module, _inputs: Any) -> None:
-        claim = self._claim
-        if threading.get_ident() != claim.thread and not claim.admits_this_thread():
-            _refuse(f"a forward pass of {_described(module, claim.model)}")
-
     def step(self, _optimizer: Optimizer, _args: Any, _kwargs: Any) -> None:
-        if not self._claim.admits_this_thread():
+        claim = self._claim
+        if get_ident() != claim.thread and not claim.admits_this_thread():
             _refuse("an optimizer step")
 
     def state_dict(self, owner: Any, *_: Any) -> None:
@@ -239,14 +265,19 @@ def _parameter_ids(model: nn.Module, optimizer: Optimizer) -> set[int]:
 
 
 def _guarded_modules(model: nn.Module) -> list[nn.Module]:
-    # A compiled module's inside is traced: hooks there would be compiled in, and compiled anew.
-    if hasattr(model, "_orig_mod"):
-        return [model]
-    return [
-        module
-        for module in model.modules()
-        if _needs_guard(module) and not isinstance(module, torch.jit.ScriptModule)
-    ]
+    found: dict[int, nn.Module] = {}
+    waiting = [model]
+    while waiting:
+        module = waiting.pop()
+        if id(module) in found or isinstance(module, torch.jit.ScriptModule):
+            continue
+        # A compiled module's inside is traced: a guard there would be compiled in, and anew.
+        compiled = hasattr(module, "_orig_mod") or _CALL in vars(module)
+        if compiled or _needs_guard(module):
+            found[id(module)] = module
+        if not compiled:
+            waiting.extend(module.children())
+    return list(found.values())
 
 
 def _needs_guard(module: nn.Module) -> bool:
@@ -273,7 +304,7 @@ def _kind(owner: Any) -> str:
 
 def _started_by_torch() -> bool:
     """Return whether this is a thread of the autograd engine or of ``parallel_apply``."""
-    thread = _python_thread(threading.get_ident())
+    thread = _python_thread(get_ident())
     if thread is None:
         return True
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the documented way to look

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # which a forward pass replaced is the former object again.
 _TABLES = ("_parameters", "_buffers", "_non_persistent_buffers_set")
 # Not a module's own state: its submodules are visited one by one.
-_NOT_ATTRIBUTES = {*_TABLES, "_modules", "training"}
+_NOT_ATTRIBUTES = {*_TABLES, "_modules", "training", "_compiled_call_impl"}
 
 
 class ModuleSnapshot:

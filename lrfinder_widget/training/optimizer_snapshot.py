@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -25,34 +24,24 @@ class OptimizerSnapshot:
         self._groups = [(group, _without_params(group)) for group in optimizer.param_groups]
         for _, saved in self._groups:
             memory.remember_all(saved.values())
+        self._seen = [dict(group) for group in optimizer.param_groups]
         self._changed: set[str] = {"lr"}
-        self._live = [group for group, _ in self._groups]
-        self._before: list[tuple[Any, ...]] = []
         self._attributes = _optimizer_attributes(optimizer)
         memory.remember_all(self._attributes.values())
 
-    def before_step(self) -> None:
-        """Look at the groups."""
-        self._before = [*map(tuple, map(dict.values, self._live))]
+    def note_changes(self, *, by_sweep: bool) -> None:
+        """Look at the groups; the keys that changed since the last look are the sweep's or not.
 
-    def after_step(self) -> None:
-        """Note the group keys that the step has changed."""
-        for group, before in zip(self._live, self._before, strict=True):
-            # Identity tells, and is quick: nearly always nothing has changed.
-            if len(group) != len(before) or not all(map(is_, group.values(), before)):
-                self._note_changes(group, before)
-
-    def _note_changes(self, group: dict[str, Any], before: tuple[Any, ...]) -> None:
-        if len(group) < len(before):  # a key is gone: which one, the values alone do not tell
-            self._changed |= {key for _, saved in self._groups for key in saved}
-        # A dict keeps its keys' order, and new ones come last.
-        values = [*before, *[self] * (len(group) - len(before))]
-        self._changed |= {
-            key
-            for key, value, old in zip(group, group.values(), values, strict=False)
-            if value is not old
-        }
-        self._changed.discard("params")
+        Those that were once the sweep's stay so.
+        """
+        for index, (group, _) in enumerate(self._groups):
+            seen, now = self._seen[index], dict(group)
+            self._seen[index] = now
+            if by_sweep:
+                changed = {
+                    key for key in seen | now if seen.get(key, self) is not now.get(key, self)
+                }
+                self._changed |= changed - {"params"}
 
     def restore(self) -> None:
         """Write back the changed group keys and the optimizer's own counters."""

@@ -9,12 +9,13 @@ draws, and what another cell draws or seeds meanwhile is noticed and kept.
 from __future__ import annotations
 
 import hashlib
-import sys
-import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
+
+if TYPE_CHECKING:
+    from lrfinder_widget.training.other_threads import OtherThreads
 
 # Exchanging the states takes 0.1 to 0.3 ms (most of it NumPy's); once in 100 ms that is at most
 # 0.3 % of a sweep, and a slice is short beside anything a person does.
@@ -41,6 +42,8 @@ class _Stream:
         self._quiet_slices = 0
         self._sweep_draws = False
         self._sweep_seeds = False
+        # The notebook's state before one was taken for its own that the sweep may have seeded.
+        self._doubted: tuple[Any, Any] | None = None
         self.moved_by_others = False
 
     def enter(self) -> None:
@@ -53,13 +56,13 @@ class _Stream:
     def _take_over(self, now: Any) -> None:
         mark = self.generator.fingerprint(now)
         if mark != self._notebook_mark:
-            self.notebook, self._notebook_mark = now, mark
-            self.moved_by_others = True
+            self._doubted = None
+            self._adopt(now, mark)
 
     def leave(self, *, expected: bool, others_ran: bool) -> None:
         now = self.generator.exchange(self.notebook)
         mark = self.generator.fingerprint(now)
-        others_may_have = others_ran and self._slices >= self._SLICES_TO_KNOW
+        early = self._slices < self._SLICES_TO_KNOW
         self._slices += 1
         if mark == self._sweep_mark:
             self._quiet_slices += not expected
@@ -67,21 +70,37 @@ class _Stream:
         quiet = (
             not expected and not self._sweep_draws and self._quiet_slices >= self._SLICES_TO_KNOW
         )
-        seeded = (quiet or self.generator.tells_seeds) and not self.generator.continues(
+        seeded = (early or quiet or self.generator.tells_seeds) and not self.generator.continues(
             self.sweep, now
         )
-        if others_may_have and (quiet or seeded):
+        if seeded and not self._sweep_seeds:
+            if others_ran and not (early and self._doubted):
+                # Another cell seeded in the middle of a slice: it goes on from there.
+                self._doubted = (self.notebook, self._notebook_mark) if early else None
+                self._adopt(now, mark)
+                self.generator.set(now)
+                return
+            self._sweep_seeds = True
+            self._take_back()
+        elif others_ran and quiet:
             self.moved_by_others = True
-        if others_may_have and seeded and not self._sweep_seeds:
-            # Another cell seeded in the middle of a slice: it goes on from there.
-            self.notebook, self._notebook_mark = now, mark
-            self.generator.set(now)
-            return
         # What is drawn in a slice, by whomever, comes from the sweep's stream: the notebook's is
         # not advanced by it, and will not repeat it.
         self._sweep_draws = self._sweep_draws or not expected
-        self._sweep_seeds = self._sweep_seeds or seeded
         self.sweep, self._sweep_mark = now, mark
+
+    def _adopt(self, state: Any, mark: Any) -> None:
+        self.notebook, self._notebook_mark = state, mark
+        self.moved_by_others = True
+
+    def _take_back(self) -> None:
+        """Give up what was taken for a cell's seed: it is the sweep that seeds."""
+        if self._doubted is None:
+            return
+        self.notebook, self._notebook_mark = self._doubted
+        self._doubted = None
+        self.moved_by_others = False
+        self.generator.set(self.notebook)
 
 
 class RandomStreams:
@@ -89,22 +108,26 @@ class RandomStreams:
 
     Parameters
     ----------
+    others
+        Who else may draw.
     seed
         Seeds the sweep's stream; by default it follows from the notebook's states, so that the
         same notebook gives the same sweep.
     """
 
-    def __init__(self, seed: int | None = None) -> None:
+    def __init__(self, others: OtherThreads, seed: int | None = None) -> None:
         self._streams = [_Stream(generator, seed) for generator in shared_generators()]
         self._inside = False
         self._entered = 0.0
         self._expected = False
-        self._others = _OtherThreads()
+        self._others = others
+
+    def out(self) -> bool:
+        """Return whether the sweep has to enter before it draws."""
+        return not self._inside or self._others.ran()
 
     def enter(self) -> None:
-        """Put the sweep's stream in place, if it is not there."""
-        if self._inside and not self._others.ran():
-            return
+        """Put the sweep's stream in place."""
         # What another thread did to a generator between two steps is looked at now.
         self.leave()
         for stream in self._streams:
@@ -117,15 +140,12 @@ class RandomStreams:
         """Tell that the sweep draws in this slice though it may not in others (a new epoch)."""
         self._expected = True
 
-    def leave_if_due(self) -> None:
-        """Put the notebook's stream in place if the sweep has had its slice.
+    def due(self) -> bool:
+        """Return whether the sweep has had its slice.
 
         Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
         """
-        if time.perf_counter() - self._entered >= SLICE_SECONDS or self._others.ran():
-            self.leave()
-            # Threads that wait for the interpreter get their turn now, with their own stream.
-            time.sleep(0)
+        return time.perf_counter() - self._entered >= SLICE_SECONDS or self._others.ran()
 
     def leave(self) -> None:
         """Put the notebook's stream in place, if it is not there."""
@@ -143,25 +163,3 @@ class RandomStreams:
             for stream in self._streams:
                 stream.look()
         return [stream.generator.name for stream in self._streams if stream.moved_by_others]
-
-
-class _OtherThreads:
-    """Whether the main thread computed anything since a mark, judged by its processor time."""
-
-    def __init__(self) -> None:
-        self._clock: int | None = None
-        main = threading.main_thread()
-        if main is not threading.current_thread() and hasattr(time, "pthread_getcpuclockid"):
-            self._clock = time.pthread_getcpuclockid(main.ident or 0)
-        self._spent = 0
-
-    def _now(self) -> int:
-        if self._clock is None or sys.is_finalizing():
-            return 0
-        return time.clock_gettime_ns(self._clock)
-
-    def mark(self) -> None:
-        self._spent = self._now()
-
-    def ran(self) -> bool:
-        return self._now() != self._spent

@@ -67,15 +67,10 @@ class Snapshot:
         for tensor, _, _ in self._gradients:
             tensor.grad = None
 
-    def before_step(self) -> None:
-        """Look at the parameter groups before a step."""
+    def note_changes(self, *, by_sweep: bool) -> None:
+        """Look at the parameter groups; what changed since the last look is the sweep's or not."""
         for optimizer in self._optimizers:
-            optimizer.before_step()
-
-    def after_step(self) -> None:
-        """Note which parameter-group keys the step that just ended has changed."""
-        for optimizer in self._optimizers:
-            optimizer.after_step()
+            optimizer.note_changes(by_sweep=by_sweep)
 
     def restore(self) -> None:
         """Put everything back."""

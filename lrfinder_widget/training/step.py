@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torch import Tensor
+
 from lrfinder_widget.training.batch_layout import Parts, layout_of
 from lrfinder_widget.training.batches import to_device
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
-    from torch import Tensor, nn
+    from torch import nn
     from torch.optim import Optimizer
 
 
@@ -48,20 +50,23 @@ class TrainStep:
 
     def __call__(self, batch: Any) -> float:
         """Train on `batch`, and return the loss before the step."""
-        layout = self._layout or self._learn_layout(batch)
-        args, kwargs, target = layout(batch)
+        args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
         device = self._device
         self._optimizer.zero_grad()
         # The common batch, one tensor in and one target, takes the short way.
         if len(args) == 1 and not kwargs:
-            output = self._model(to_device(args[0], device))
+            inputs = args[0]
+            if type(inputs) is not Tensor or inputs.device != device:
+                inputs = to_device(inputs, device)
+            output = self._model(inputs)
         else:
             output = self._model(*to_device(args, device), **to_device(kwargs, device))
-        target = to_device(target, device)
+        if type(target) is not Tensor or target.device != device:
+            target = to_device(target, device)
         loss = self._loss(output, target) if self._loss else self._first_loss(output, target)
         loss.backward()
         self._optimizer.step()
-        return float(loss.item())
+        return loss.item()
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)

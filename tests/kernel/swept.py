@@ -56,7 +56,8 @@ def restored():
 
 def hooks():
     owners = [*model.modules(), opt]
-    return sum(
+    guarded = sum("_compiled_call_impl" in vars(owner) for owner in owners)
+    return guarded + sum(
         len(held)
         for owner in owners
         for name, held in vars(owner).items()

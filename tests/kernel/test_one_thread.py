@@ -140,3 +140,13 @@ def test_a_model_may_recompute_its_activations(notebook):
         "    ends.append(widget(20).show(wait=True).status['state'])"
     )
     assert notebook.evaluate("ends") == ["done", "done"]
+
+
+def test_what_a_cell_writes_into_a_parameter_group_meanwhile_stays(notebook):
+    notebook.run("fresh(0.005); w = widget(); w.show()")
+    notebook.until_true(f"{COUNT} > 20")
+    for count in range(10):
+        notebook.run(f"opt.param_groups[0]['weight_decay'] = {count}.0")
+    notebook.run("w.stop()")
+    assert notebook.evaluate("opt.param_groups[0]['weight_decay']") == 9.0
+    assert notebook.evaluate("restored(), hooks()") == [True, 0]

@@ -107,16 +107,33 @@ def test_a_seed_that_a_cell_sets_while_a_sweep_rests_stands(model):
     assert torch_draw() == expected
 
 
+@pytest.mark.parametrize("points", [1, 2, 8])
 @pytest.mark.parametrize("model", MODELS)
-def test_a_seed_that_a_cell_sets_between_two_steps_stands_and_is_told(model):
+def test_a_seed_that_a_cell_sets_between_two_steps_stands_and_is_told(model, points):
     torch.manual_seed(99)
     expected = torch_draw()
     with Elsewhere(new_training(model)) as elsewhere:
-        elsewhere.points(8)
+        elsewhere.points(points)
         torch.manual_seed(99)
         elsewhere.finish()
     assert torch_draw() == expected
     assert any("torch" in note for note in elsewhere.sweep.notes)
+
+
+@pytest.mark.parametrize(
+    ("seed", "draw"),
+    [(random.seed, random.random), (np.random.seed, np.random.rand)],
+    ids=["Python", "NumPy"],
+)
+@pytest.mark.parametrize("points", [1, 8])
+def test_a_seed_of_another_generator_that_a_cell_sets_stands(points, seed, draw):
+    seed(99)
+    expected = draw()
+    with Elsewhere(new_training("MLP")) as elsewhere:
+        elsewhere.points(points)
+        seed(99)
+        elsewhere.finish()
+    assert draw() == expected
 
 
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)

@@ -1,5 +1,9 @@
 """Promise 1 for a model and its loss: gradients, modes, and state in unusual places."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +18,7 @@ from evidence import (
     new_training,
     training_with,
 )
+from lrfinder_widget import SweepInProgressError
 from specimens import (
     FEATURES,
     LearntLoss,
@@ -215,3 +220,46 @@ def test_no_hook_is_left_on_model_or_optimizer():
         for hook in hooks
     ]
     assert hooks == []
+    assert not any("_compiled_call_impl" in vars(module) for module in training.model.modules())
+
+
+def test_a_copy_of_the_model_made_during_a_sweep_is_free_of_its_guard():
+    training = new_training("MLP", "Adam")
+    with training.sweep() as sweep:
+        next(sweep)
+        duplicate = copy.deepcopy(training.model)
+        unpickled = pickle.loads(pickle.dumps(training.model))
+        for each in (duplicate, unpickled):
+            with ThreadPoolExecutor() as pool:
+                outcome = pool.submit(each, torch.zeros(1, FEATURES)).result()
+            assert torch.isfinite(outcome).all()
+
+
+@pytest.mark.parametrize("compiled", ["the model", "a part"])
+def test_a_module_compiled_in_place_stays_compiled_and_is_guarded(compiled):
+    class Outer(nn.Module):
+        def __init__(self, part):
+            super().__init__()
+            self.part = part
+
+        def forward(self, inputs):
+            return self.part(inputs)
+
+    calls = []
+
+    def backend(graph, _inputs):
+        calls.append(len(calls))
+        return graph.forward
+
+    training = training_with(model=Outer(Outer(mlp())))
+    module = training.model if compiled == "the model" else training.model.part
+    module.compile(backend=backend)
+    call = module._compiled_call_impl
+    inputs = torch.zeros(1, FEATURES)
+    with training.sweep() as sweep:
+        next(sweep)
+        with ThreadPoolExecutor() as pool, pytest.raises(SweepInProgressError):
+            pool.submit(training.model, inputs).result()
+        list(sweep)
+    assert calls
+    assert module._compiled_call_impl is call

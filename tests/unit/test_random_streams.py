@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lrfinder_widget.switch_interval import quick_thread_switching
+from lrfinder_widget.training.other_threads import OtherThreads
 from lrfinder_widget.training.random_streams import RandomStreams
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -33,7 +34,7 @@ def test_a_thread_that_draws_all_the_time_never_draws_a_number_twice(draw):
         while not end.is_set():
             drawn.append(draw())
 
-    streams = RandomStreams()
+    streams = RandomStreams(OtherThreads())
     drawing = threading.Thread(target=keep_drawing)
     with quick_thread_switching():
         drawing.start()
@@ -54,7 +55,7 @@ def test_a_pending_half_of_a_pair_belongs_to_its_own_stream():
     random.seed(3)
     expected = [random.gauss(0, 1) for _ in range(4)]
     random.seed(3)
-    streams = RandomStreams()
+    streams = RandomStreams(OtherThreads())
     drawn = []
     for _ in range(4):
         drawn.append(random.gauss(0, 1))
@@ -68,7 +69,7 @@ def test_what_is_drawn_inside_leaves_the_generators_where_they_stood():
     random.gauss(0, 1)
     np.random.randn()
     before = states()
-    streams = RandomStreams()
+    streams = RandomStreams(OtherThreads())
     for _ in range(5):
         streams.enter()
         for draw in DRAWS.values():
@@ -80,7 +81,7 @@ def test_what_is_drawn_inside_leaves_the_generators_where_they_stood():
 
 def test_the_sweeps_own_stream_goes_on_from_slice_to_slice():
     def inside(slices):
-        streams = RandomStreams(seed=4)
+        streams = RandomStreams(OtherThreads(), seed=4)
         drawn = []
         for size in slices:
             streams.enter()
@@ -93,7 +94,7 @@ def test_the_sweeps_own_stream_goes_on_from_slice_to_slice():
 
 
 def test_a_draw_after_the_last_slice_is_noticed():
-    streams = RandomStreams()
+    streams = RandomStreams(OtherThreads())
     streams.enter()
     streams.leave()
     torch.rand(1)

@@ -1,0 +1,34 @@
+"""Whether anybody beside the sweep computed anything."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+
+class OtherThreads:
+    """Tells whether the main thread, where cells run, has run since a mark.
+
+    Judged by its processor time. A sweep on the main thread itself has nobody beside it.
+    """
+
+    def __init__(self) -> None:
+        main = threading.main_thread()
+        self._clock: int | None = None
+        if main is not threading.current_thread() and hasattr(time, "pthread_getcpuclockid"):
+            self._clock = time.pthread_getcpuclockid(main.ident or 0)
+        self._spent = self._now()
+
+    def _now(self) -> int:
+        if self._clock is None or sys.is_finalizing():
+            return 0
+        return time.clock_gettime_ns(self._clock)
+
+    def mark(self) -> None:
+        """Start to look from now on."""
+        self._spent = self._now()
+
+    def ran(self) -> bool:
+        """Return whether it ran since the mark."""
+        return self._clock is not None and self._now() != self._spent
