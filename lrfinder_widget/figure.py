@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lrfinder_widget.analysis.layout import Layout, Pictured, lay_out
+from lrfinder_widget.analysis.layout import Layout, Pictured, good, lay_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from plotly.graph_objects import Figure
+
+    from lrfinder_widget.analysis.repeats import Band
 
 CURVE = "#0b66d8"
 INK = "#1c1f23"
@@ -19,6 +21,13 @@ SOFT = "#5c6570"
 GRID = "#e6eaee"
 PAPER = "#ffffff"
 FAINT = 0.35
+# How strongly the good rates and the band of several runs are shaded; they lie over each other.
+GOOD_SHADE = 0.08
+BAND_SHADE = 0.16
+BAND = "band"
+THIN = 0.55
+# Where the legend begins, in heights of the axes: below the title of the horizontal one.
+BELOW_THE_TITLE = -0.13
 TWO_DECADES = 100.0
 
 
@@ -76,8 +85,7 @@ def _draw(
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(grid)
-    axes.scatter(result.lrs, result.losses, s=10, color=CURVE, alpha=FAINT, linewidths=0)
-    axes.plot(result.lrs, result.smoothed, color=CURVE, linewidth=2)
+    _draw_lines(axes, result)
     for mark in layout.marks:
         stem = [mark.loss, mark.label_height]
         axes.plot([mark.lr] * 2, stem, color=soft, linewidth=0.8, alpha=0.6)
@@ -94,6 +102,34 @@ def _draw(
             bbox={"boxstyle": "square,pad=0.1", "facecolor": axes.get_facecolor(), "lw": 0},
         )
     _draw_chosen(axes, layout)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, BELOW_THE_TITLE),
+        ncols=4,
+        frameon=False,
+        labelcolor=soft,
+        fontsize="small",
+    )
+
+
+def _draw_lines(axes: Axes, result: Pictured) -> None:
+    several = result.band is not None
+    if result.band is not None:
+        low, _, high = result.band
+        axes.fill_between(result.lrs, low, high, color=CURVE, alpha=BAND_SHADE, lw=0, label=BAND)
+        for number, run in enumerate(result.runs):
+            name = f"{len(result.runs)} runs" if number == 0 else None
+            axes.plot(run.lrs, run.smoothed, color=CURVE, alpha=THIN, linewidth=0.8, label=name)
+    else:
+        axes.scatter(
+            result.lrs, result.losses, s=10, color=CURVE, alpha=FAINT, linewidths=0, label="loss"
+        )
+    name = "median" if several else "smoothed"
+    axes.plot(result.lrs, result.smoothed, color=CURVE, linewidth=2, label=name)
+    if result.interval is not None:
+        axes.axvspan(
+            *result.interval, color=CURVE, alpha=GOOD_SHADE, lw=0, label=good(result.interval)
+        )
 
 
 def _draw_chosen(axes: Axes, layout: Layout) -> None:
@@ -131,31 +167,37 @@ def plotly_figure(result: Pictured) -> Figure:
 
     layout = lay_out(result)
     figure = go.Figure()
-    hover = "learning rate %{x:.3g}<br>loss %{y:.4g}<extra></extra>"
-    figure.add_scatter(
-        x=result.lrs,
-        y=result.losses,
-        mode="markers",
-        name="loss",
-        marker={"color": CURVE, "size": 5, "opacity": FAINT},
-        hovertemplate=hover,
-    )
+    if result.band is None:
+        _add_points(figure, result)
+    else:
+        _add_runs(figure, result, result.band)
     figure.add_scatter(
         x=result.lrs,
         y=result.smoothed,
         mode="lines",
-        name="smoothed",
+        name="smoothed" if result.band is None else "median",
         line={"color": CURVE, "width": 2.5},
-        hovertemplate=hover.replace("loss", "smoothed loss"),
+        hovertemplate=_hover("smoothed loss" if result.band is None else "median loss"),
     )
+    if result.interval is not None:
+        figure.add_vrect(
+            *result.interval,
+            name=good(result.interval),
+            showlegend=True,
+            fillcolor=CURVE,
+            opacity=GOOD_SHADE,
+            line_width=0,
+            layer="below",
+        )
     _add_marks(figure, layout)
     _add_chosen(figure, layout)
     span = layout.lr_range[1] / layout.lr_range[0]
     figure.update_layout(
         template="plotly_white",
-        height=440,
-        margin={"l": 60, "r": 20, "t": 50, "b": 50},
-        showlegend=False,
+        height=460,
+        margin={"l": 60, "r": 20, "t": 50, "b": 70},
+        showlegend=True,
+        legend={"orientation": "h", "xanchor": "center", "x": 0.5, "yanchor": "top", "y": -0.17},
         font={"color": INK},
         xaxis={
             "type": "log",
@@ -174,6 +216,49 @@ def plotly_figure(result: Pictured) -> Figure:
     return figure
 
 
+def _hover(what: str) -> str:
+    return f"learning rate %{{x:.3g}}<br>{what} %{{y:.4g}}<extra></extra>"
+
+
+def _add_points(figure: Figure, result: Pictured) -> None:
+    figure.add_scatter(
+        x=result.lrs,
+        y=result.losses,
+        mode="markers",
+        name="loss",
+        marker={"color": CURVE, "size": 5, "opacity": FAINT},
+        hovertemplate=_hover("loss"),
+    )
+
+
+def _add_runs(figure: Figure, result: Pictured, band: Band) -> None:
+    # A gap would break the shape into pieces that are filled one by one.
+    there = np.isfinite(band.median)
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": BAND}
+    figure.add_scatter(x=result.lrs[there], y=band.low[there], showlegend=False, **edge)
+    figure.add_scatter(
+        x=result.lrs[there],
+        y=band.high[there],
+        name=BAND,
+        fill="tonexty",
+        fillcolor=f"rgba(11, 102, 216, {BAND_SHADE})",
+        **edge,
+    )
+    for number, run in enumerate(result.runs, start=1):
+        figure.add_scatter(
+            x=run.lrs,
+            y=run.smoothed,
+            mode="lines",
+            name=f"{len(result.runs)} runs",
+            # One entry in the legend shows and hides them all.
+            legendgroup="runs",
+            showlegend=number == 1,
+            line={"color": CURVE, "width": 1},
+            opacity=THIN,
+            hovertemplate=_hover(f"run {number}: smoothed loss"),
+        )
+
+
 def _add_marks(figure: Figure, layout: Layout) -> None:
     for mark in layout.marks:
         figure.add_scatter(
@@ -183,6 +268,7 @@ def _add_marks(figure: Figure, layout: Layout) -> None:
             line={"color": SOFT, "width": 1},
             opacity=0.6,
             hoverinfo="skip",
+            showlegend=False,
         )
         figure.add_annotation(
             x=float(np.log10(mark.lr)),
@@ -201,6 +287,7 @@ def _add_marks(figure: Figure, layout: Layout) -> None:
         y=[mark.loss for mark in layout.marks],
         mode="markers",
         name="rules",
+        showlegend=False,
         marker={"color": SOFT, "size": 7},
         customdata=[[mark.text, mark.why] for mark in layout.marks],
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
@@ -217,6 +304,7 @@ def _add_chosen(figure: Figure, layout: Layout) -> None:
         y=[loss],
         mode="markers",
         name=text,
+        showlegend=False,
         marker={"color": PAPER, "size": 10, "line": {"color": CURVE, "width": 2.5}},
         hovertemplate=f"{text}<extra></extra>",
     )

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrfinder_widget.analysis.rules import resolve
+from lrfinder_widget.dispatch import run_on
 from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.result import LRFinderResult
+from lrfinder_widget.series import Series
 from lrfinder_widget.settings import SweepSettings, learning_rates
-from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE, Sweep
+from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE
+from lrfinder_widget.training.packing import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -29,6 +33,7 @@ def lr_find(
     *,
     scheduler: Any = None,
     progress: bool = True,
+    executor: Executor | None = None,
     **settings: Any,
 ) -> LRFinderResult:
     """Sweep the learning rate and return the curve and its suggestions.
@@ -40,6 +45,10 @@ def lr_find(
     ``end_lr`` and records the loss (the learning-rate range test of Smith, "Cyclical Learning
     Rates for Training Neural Networks", 2017). Model, optimizer, loader and random generators are
     afterwards exactly as before, also when the sweep is interrupted or the model raises.
+
+    With ``repeats=n`` that is done `n` times from the same state, each time with another order of
+    the data and other random draws; the suggestion is made from all of them, and ``spread`` tells
+    how far they agree.
 
     Parameters
     ----------
@@ -58,6 +67,11 @@ def lr_find(
         A scheduler of the optimizer; it is not stepped.
     progress
         Whether to show a progress bar.
+    executor
+        Any `concurrent.futures.Executor` (a process pool, Dask's ``client.get_executor()``): each
+        repeat trains a pickled copy of model, optimizer, loader and loss there, and what was
+        passed is not touched. With a ``seed`` the result is the same as without. An interrupt
+        cancels the repeats that have not begun.
     **settings
         See `SweepSettings`.
 
@@ -69,7 +83,7 @@ def lr_find(
     Raises
     ------
     SettingsError
-        If a setting or an argument cannot be used.
+        If a setting or an argument cannot be used, or is to go to an executor and does not pickle.
     LossInferenceError
         If no loss follows from the first batch.
     SweepInProgressError
@@ -78,20 +92,81 @@ def lr_find(
     checked = _checked_settings(settings)
     lrs: list[float] = []
     losses: list[float] = []
-    sweep = Sweep(model, optimizer, loader, loss_fn, checked, scheduler=scheduler)
-    with sweep, _bar(checked.num_iter, progress) as bar:
-        for _, lr, loss in sweep:
+    series = Series(model, optimizer, loader, loss_fn, checked, scheduler=scheduler)
+    if executor is not None:
+        return _on_executor(executor, Training(model, optimizer, loader, loss_fn), series, progress)
+    with series, _bar(series.total, "step", progress) as bar:
+        for index, lr, loss in series:
             lrs.append(lr)
             losses.append(loss)
+            if not index:
+                bar.total = series.total  # less than before if the last sweep ended early
             bar.update()
-    return LRFinderResult(
-        lrs=np.array(lrs),
-        losses=np.array(losses),
-        settings=checked,
-        stop_reason=sweep.stop_reason,
-        notes=tuple(sweep.notes),
-        loss_name=sweep.loss_name,
-    )
+    return result_of(series, lrs, losses)
+
+
+def result_of(
+    series: Series,
+    lrs: Sequence[float],
+    losses: Sequence[float],
+    settings: SweepSettings | None = None,
+) -> LRFinderResult:
+    """Return the result of a series from all its points so far.
+
+    Parameters
+    ----------
+    series
+        Where the points come from; it may be in progress.
+    lrs, losses
+        The points of all its sweeps, one after the other.
+    settings
+        Those to read the curve with; by default the series' own.
+    """
+    count = min(len(lrs), len(losses))
+    starts = [start for start in series.starts if start < count] or [0]
+    reasons = series.stop_reasons or [series.stop_reason]
+    results = [
+        LRFinderResult(
+            lrs=np.array(lrs[start:end]),
+            losses=np.array(losses[start:end]),
+            settings=settings or series.settings,
+            stop_reason=reason,
+            notes=tuple(series.notes),
+            loss_name=series.loss_name,
+            optimizer=series.optimizer,
+            network=series.network,
+            batch_size=series.batch_size,
+        )
+        for start, end, reason in zip(starts, [*starts[1:], count], reasons, strict=False)
+    ]
+    return LRFinderResult.combined(results)
+
+
+def _on_executor(
+    executor: Executor,
+    training: Training,
+    series: Series,
+    progress: bool,  # noqa: FBT001 - a flag passed on
+) -> LRFinderResult:
+    series.check_free()  # a copy made in the middle of a sweep would start from its weights
+    settings = series.settings
+    with _bar(settings.repeats, "run", progress) as bar:
+        runs = run_on(executor, training, settings, bar.update)
+    results = [
+        LRFinderResult(
+            lrs=np.array(run.lrs),
+            losses=np.array(run.losses),
+            settings=settings,
+            stop_reason=run.stop_reason,
+            notes=(*series.notes, *run.notes),
+            loss_name=run.loss_name,
+            optimizer=series.optimizer,
+            network=series.network,
+            batch_size=run.batch_size,
+        )
+        for run in runs
+    ]
+    return LRFinderResult.combined(results)
 
 
 def range_test(train_fn: Callable[[float], Any], **settings: Any) -> LRFinderResult:
@@ -107,7 +182,7 @@ def range_test(train_fn: Callable[[float], Any], **settings: Any) -> LRFinderRes
     train_fn
         Takes a learning rate, returns the loss as a number (or what ``float`` takes).
     **settings
-        See `SweepSettings`; ``device`` and ``seed`` mean nothing here.
+        See `SweepSettings`; ``device`` and ``seed`` mean nothing here, and ``repeats`` is refused.
 
     Raises
     ------
@@ -118,6 +193,12 @@ def range_test(train_fn: Callable[[float], Any], **settings: Any) -> LRFinderRes
     if not callable(train_fn):
         raise SettingsError(
             f"train_fn must be a function train_fn(lr) -> loss (got {type(train_fn).__name__})"
+        )
+    if checked.repeats != 1:
+        raise SettingsError(
+            "range_test cannot put back what train_fn trains, so that a second sweep would not "
+            f"start from the same state (got repeats={checked.repeats}); use lr_find, or restore "
+            "by yourself between several calls and join them with LRFinderResult.combined"
         )
     diverged = Divergence(checked.diverge_threshold)
     lrs: list[float] = []
@@ -144,10 +225,10 @@ def _checked_settings(settings: dict[str, Any]) -> SweepSettings:
     return checked
 
 
-def _bar(total: int, progress: bool) -> Any:  # noqa: FBT001 - a flag passed on
+def _bar(total: int, unit: str, progress: bool) -> Any:  # noqa: FBT001 - a flag passed on
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc="Learning-rate sweep", unit="step", disable=not progress)
+    return tqdm(total=total, desc="Learning-rate sweep", unit=unit, disable=not progress)
 
 
 def _number(loss: Any) -> float:

@@ -32,6 +32,10 @@ class Pace:
         if len(self._recent) == _WINDOW:
             self._best = min(self._best, self._sum / _WINDOW)
 
+    def prepared(self) -> None:
+        """Leave the next step out: it prepares a sweep."""
+        self._first = True
+
     def interrupted(self) -> None:
         """Forget the recent steps after a pause."""
         self._recent.clear()

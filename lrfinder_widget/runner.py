@@ -22,7 +22,7 @@ from lrfinder_widget.thread_context import ThreadContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lrfinder_widget.sweep import Sweep
+    from lrfinder_widget.series import Series
 
 IDLE, RUNNING, PAUSED = "idle", "running", "paused"
 DONE, STOPPED, FAILED, CLOSED = "done", "stopped", "failed", "closed"
@@ -64,7 +64,11 @@ class Runner:
     run_id : int
         Number of the current or last run; 0 before the first.
     lrs, losses : list of float
-        The points of that run so far.
+        The points of that run so far; those of several sweeps follow one another.
+    starts : list of int
+        Where among them each sweep begins; ``[0]`` for a single one.
+    total : int
+        How many points the run has if no sweep to come ends early; 0 before the first run.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -77,9 +81,10 @@ class Runner:
         self._context: ThreadContext | None = None
         self.state = IDLE
         self.run_id = 0
-        self.sweep: Sweep | None = None
+        self.sweep: Series | None = None
         self.lrs: list[float] = []
         self.losses: list[float] = []
+        self.starts = [0]
         self.total = 0
         self.failure: Failure | None = None
         self.end_note = ""
@@ -111,8 +116,8 @@ class Runner:
         """Take over the calling thread's autocast and devices for the runs to come."""
         self._context = ThreadContext.current()
 
-    def run(self, sweep: Sweep) -> Future[Any]:
-        """Start `sweep` (after what is queued); a sweep in progress is stopped first."""
+    def run(self, sweep: Series) -> Future[Any]:
+        """Start `sweep` (after what is queued); one in progress is stopped first."""
         return self._submit("run", sweep)
 
     def pause(self) -> Future[Any]:
@@ -213,12 +218,12 @@ class Runner:
         else:
             command.done.set_result(value)
 
-    def _on_run(self, sweep: Sweep) -> None:
+    def _on_run(self, sweep: Series) -> None:
         self._end(STOPPED, "replaced by a new run")
         self.run_id += 1
         self.sweep = sweep
         self.lrs, self.losses = [], []
-        self.total = sweep.settings.num_iter
+        self.starts, self.total = [0], sweep.total
         self.failure = None
         self.end_note = ""
         self.pace = Pace()
@@ -269,9 +274,13 @@ class Runner:
         began = time.perf_counter()
         try:
             point = next(sweep)
+            if not point.index:
+                self.pace.prepared()
             self.pace.step(time.perf_counter() - began)
             self.lrs.append(point.lr)
             self.losses.append(point.loss)
+            if not point.index:
+                self.starts, self.total = [*sweep.starts], sweep.total
             self._listener.stepped(self)
         except StopIteration:
             self._set_state(DONE)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STEP_MODES = ("exp", "linear")
 MAX_SEED = 2**32 - 1  # NumPy's global generator takes no larger one
+# Beyond this the median no longer moves, and a slip of the finger costs an hour.
+MOST_REPEATS = 100
 CUSTOM_RULE = "custom:"
 
 
@@ -49,9 +51,13 @@ class SweepSettings:
     device
         Where batches are moved; ``None`` means the model's own device.
     seed
-        Seeds every random generator for the sweep; they are put back afterwards.
+        Seeds every random generator for the sweep; they are put back afterwards. Repeat ``k`` of
+        several is seeded with ``seed + k``.
     rule
         The name of the rule that makes the suggestion, or ``rule(lrs, smoothed_losses) -> lr``.
+    repeats
+        How many sweeps are made, each from the same starting state with another order of the data
+        and other random draws. Several tell how far the suggestion can be trusted.
     """
 
     start_lr: float = 1e-7
@@ -65,6 +71,7 @@ class SweepSettings:
     device: str | torch.device | None = None
     seed: int | None = None
     rule: Rule = "auto"
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         checked = {
@@ -78,6 +85,7 @@ class SweepSettings:
             "skip_start": _integer("skip_start", self.skip_start, at_least=0),
             "skip_end": _integer("skip_end", self.skip_end, at_least=0),
             "seed": None if self.seed is None else _seed(self.seed),
+            "repeats": _integer("repeats", self.repeats, at_least=1, at_most=MOST_REPEATS),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -194,13 +202,15 @@ def _positive(name: str, value: object) -> float:
     return number
 
 
-def _integer(name: str, value: object, *, at_least: int) -> int:
+def _integer(name: str, value: object, *, at_least: int, at_most: int | None = None) -> int:
     number = _number(name, value)
     if not number.is_integer():
         raise SettingsError(f"{name} must be a whole number (got {value!r})")
     whole = int(value) if isinstance(value, Integral) else int(number)
     if whole < at_least:
         raise SettingsError(f"{name} must be at least {at_least} (got {whole})")
+    if at_most is not None and whole > at_most:
+        raise SettingsError(f"{name} must be at most {at_most} (got {whole})")
     return whole
 
 

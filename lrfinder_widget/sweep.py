@@ -19,6 +19,7 @@ from lrfinder_widget.optimizer_lr import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.guard import Claim
+from lrfinder_widget.training.loader_facts import stated_batch_size
 from lrfinder_widget.training.other_threads import OtherThreads
 from lrfinder_widget.training.random_streams import RandomStreams
 from lrfinder_widget.training.snapshot import Snapshot
@@ -26,6 +27,9 @@ from lrfinder_widget.training.step import TrainStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
+
+    # What it returns at its end is their number.
+    Points = Generator["Point", None, int]
 
 COMPLETED = "completed"
 DIVERGED = "diverged"
@@ -61,6 +65,11 @@ class Sweep:
         pass or a hook of the user's do so, it is put back.
     displace
         See `lrfinder_widget.training.guard.Claim`.
+    repeat
+        Which of several sweeps from the same state this is: data order and random draws differ
+        between them.
+    claim
+        The claim that somebody holds for this sweep and others; by default its own.
 
     Attributes
     ----------
@@ -89,6 +98,8 @@ class Sweep:
         *,
         scheduler: Any = None,
         displace: Callable[[], None] | None = None,
+        repeat: int = 0,
+        claim: Claim | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
         check_trainable(model, optimizer, loss_fn)
@@ -98,10 +109,11 @@ class Sweep:
         self._loader = loader
         self._loss_fn = loss_fn
         self._scheduler = scheduler
-        self._claim = Claim(model, optimizer, displace)
+        self._repeat = repeat
+        self._claim = claim or Claim(model, optimizer, displace)
         self._step = TrainStep(model, optimizer, loss_fn, _device(model, self.settings.device))
         self._streams: RandomStreams | None = None
-        self._points = self._run()
+        self._points = self.points() if claim is not None else self._claimed_points()
         self.stop_reason = STOPPED
         self.notes: list[str] = []
 
@@ -109,6 +121,11 @@ class Sweep:
     def loss_name(self) -> str:
         """The loss that is used, in words; known from the first point on."""
         return self._step.loss_name
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples a batch has; known from the first point on, 0 if it cannot be told."""
+        return stated_batch_size(self._loader) or self._step.batch_size
 
     def __iter__(self) -> Iterator[Point]:
         return self
@@ -138,43 +155,46 @@ class Sweep:
         if self._streams is not None:
             self._streams.leave()
 
-    def _run(self) -> Generator[Point]:
-        claim = self._claim
+    def _claimed_points(self) -> Points:
         try:
-            claim.take()
-            if claim.displaced:
-                self.notes.append(
-                    "An earlier sweep of this model was stopped and restored; this one takes its "
-                    "place."
-                )
-            snapshot = Snapshot(
-                self._model, self._optimizer, self._loss_fn, self._loader, self._scheduler
-            )
-            others = OtherThreads()
-            streams = self._streams = RandomStreams(others, self.settings.seed)
-            batches = BatchStream(self._loader)
-            try:
-                self._prepare(snapshot)
-                yield from self._steps(snapshot, streams, others, batches)
-            finally:
-                # The user's own code in closing (a generator's finally) may raise: not before
-                # everything else is back.
-                with interrupts_deferred(), ExitStack() as endings:
-                    endings.callback(batches.end_workers)
-                    endings.callback(self._note_moved_generators, streams)
-                    endings.callback(snapshot.restore)
-                    endings.callback(streams.leave)
-                    endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
-                    endings.callback(batches.close)
-                    self._streams = None
+            take(self._claim, self.notes)
+            return (yield from self.points())
         finally:
-            claim.release()
+            self._claim.release()
+
+    def points(self) -> Points:
+        """Return the bare generator of the points; the claim has to be held.
+
+        It returns how many there were. An iteration over the sweep itself sees to grad mode too.
+        """
+        snapshot = Snapshot(
+            self._model, self._optimizer, self._loss_fn, self._loader, self._scheduler
+        )
+        others = OtherThreads()
+        streams = self._streams = RandomStreams(others, self.settings.seed, self._repeat)
+        batches = BatchStream(self._loader)
+        try:
+            self._prepare(snapshot)
+            return (yield from self._steps(snapshot, streams, others, batches))
+        finally:
+            # The user's own code in closing (a generator's finally) may raise: not before
+            # everything else is back.
+            with interrupts_deferred(), ExitStack() as endings:
+                endings.callback(batches.end_workers)
+                endings.callback(self._note_moved_generators, streams)
+                endings.callback(snapshot.restore)
+                endings.callback(streams.leave)
+                endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
+                endings.callback(batches.close)
+                self._streams = None
 
     def _prepare(self, snapshot: Snapshot) -> None:
         snapshot.detach_gradients()
+        if self._repeat:
+            snapshot.draw_anew(self._repeat)
         if not any(module.training for module in self._model.modules()):
             self._model.train()
-            self.notes.append(
+            self._note(
                 "The model was in eval mode: the sweep trains it in train mode and puts it back."
             )
 
@@ -184,7 +204,7 @@ class Sweep:
         streams: RandomStreams,
         others: OtherThreads,
         batches: BatchStream,
-    ) -> Iterator[Point]:
+    ) -> Points:
         claim, step = self._claim, self._step
         writer = RateWriter(self._optimizer)
         diverged = Divergence(self.settings.diverge_threshold)
@@ -214,19 +234,39 @@ class Sweep:
             yield Point(index, used, loss)
             if not math.isfinite(loss):
                 self.stop_reason = NON_FINITE
-                return
+                return index + 1
             if diverged.update(loss):
                 self.stop_reason = DIVERGED
-                return
+                return index + 1
         self.stop_reason = COMPLETED
+        return self.settings.num_iter
 
     def _note_moved_generators(self, streams: RandomStreams) -> None:
         moved = streams.moved_by_others()
         if moved:
-            self.notes.append(
+            self._note(
                 "Random numbers were drawn outside the sweep while it ran "
                 f"({', '.join(moved)}): those draws stand, these generators were not rewound."
             )
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:  # one sweep of several may share them with the others
+            self.notes.append(sentence)
+
+
+def take(claim: Claim, notes: list[str]) -> None:
+    """Take the claim on the model for the calling thread, and note whom it was taken from.
+
+    Raises
+    ------
+    SweepInProgressError
+        If another sweep trains any of the same parameters, and does not give way.
+    """
+    claim.take()
+    if claim.displaced:
+        notes.append(
+            "An earlier sweep of this model was stopped and restored; this one takes its place."
+        )
 
 
 def check_trainable(model: Any, optimizer: Any, loss_fn: Any = None) -> None:

@@ -2,6 +2,7 @@
 import { encodeFloats } from "../src/protocol.ts";
 import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
 import { type FakeKernel, traits } from "../test/fake-kernel.ts";
+import { bandOf, madeSweeps, NOISY, repeated, startsOf } from "../test/repeats.ts";
 
 const TWO_GROUPS = {
   name: "AdamW",
@@ -79,6 +80,44 @@ export const STATES: Record<string, (kernel: FakeKernel) => void> = {
     kernel.refuses.configure =
       "end_lr must be greater than start_lr (got start_lr=1e-1, end_lr=1e-3)";
     kernel.status({ notes: ["The model was in eval mode; the sweep trained it in train mode."] });
+  },
+  second: (kernel) => {
+    const sweeps = madeSweeps([96, 57]);
+    const points = 96 + 57;
+    const head = { ...traits().status, run: 1, points, total: 296, repeats: 3, starts: [0, 96] };
+    kernel.update({ status: { ...head, state: "running" }, suggestions: SUGGESTIONS });
+    kernel.points(
+      1,
+      0,
+      sweeps.flatMap((sweep) => pairs(sweep)),
+    );
+    kernel.smoothed(
+      1,
+      sweeps.flatMap(({ smoothed }) => smoothed),
+    );
+  },
+  third: (kernel) => {
+    const sweeps = madeSweeps([96, 94, 57]);
+    const points = 96 + 94 + 57;
+    const head = { ...traits().status, run: 1, points, total: 290, repeats: 3 };
+    const status = { ...head, starts: startsOf(sweeps), state: "running" } as const;
+    kernel.update({ status, suggestions: SUGGESTIONS, interval: [1.8e-3, 1.8e-2] });
+    kernel.points(
+      1,
+      0,
+      sweeps.flatMap((sweep) => pairs(sweep)),
+    );
+    kernel.smoothed(
+      1,
+      sweeps.flatMap(({ smoothed }) => smoothed),
+    );
+    kernel.update({ band: encodeFloats(bandOf(sweeps.slice(0, 2))) });
+  },
+  repeated: (kernel) => kernel.update(repeated()),
+  findings: (kernel) => {
+    const more = ["error", "info"] as const;
+    const others = more.map((severity) => ({ ...NOISY, name: severity, severity, action: "" }));
+    kernel.update(repeated({ findings: [...others, NOISY, { ...NOISY, name: "again" }] }));
   },
   lost: (kernel) => {
     kernel.welcomes = false;

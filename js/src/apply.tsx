@@ -1,8 +1,9 @@
 // The number field, Apply and Undo, and what they do to the optimizer.
 import { Button } from "./button.tsx";
+import { CopyCode } from "./copy-code.tsx";
 import { formatExact, parseRate } from "./format.ts";
 import type { Session } from "./session.ts";
-import { appliedParts, previewParts } from "./words.ts";
+import { appliedParts, goodParts, previewParts } from "./words.ts";
 
 const same = (a: number, b: number) => Math.abs(a - b) <= 1e-9 * Math.abs(b);
 
@@ -10,7 +11,7 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
   const { view, pending, rate } = session;
   const applied = session.get("applied");
   const { groups } = session.get("optimizer");
-  const out = session.connection.link === "lost" || session.get("status").state === "closed";
+  const { out } = session;
   const busy = pending.has("apply") || pending.has("undo");
   const standing = groups.every((group) => same(group.lr, rate * group.ratio));
   const confirmed = applied !== null && same(applied.lr, rate) && standing;
@@ -66,6 +67,12 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
         Undo
       </Button>
       <Outcome session={session} confirmed={confirmed} id={`${id}-outcome`} />
+      <span class="lrf-good lrf-soft">
+        {goodParts(session.get("interval")).map((part) => (
+          <i key={part}>{part} </i>
+        ))}
+      </span>
+      <CopyCode session={session} />
     </div>
   );
 }
@@ -79,7 +86,7 @@ interface OutcomeProps {
 function Outcome({ session, confirmed, id }: OutcomeProps) {
   const { view, pending, rate } = session;
   const applied = session.get("applied");
-  const problem = view.rateProblem || view.refusal("apply", "undo");
+  const problem = view.rateProblem || view.refusal("apply", "undo", "code");
   let content = <Parts of={previewParts(session.get("optimizer"), rate)} />;
   if (problem) content = <span class="lrf-bad">{problem}</span>;
   else if (pending.has("apply")) content = <Parts of={["Applying…"]} />;
@@ -103,7 +110,9 @@ function Outcome({ session, confirmed, id }: OutcomeProps) {
 function Parts({ of: parts }: { of: string[] }) {
   return parts.map((part) => (
     <span key={part} class="lrf-part lrf-soft">
-      {part}
+      {part.split(/(?<=: )/).map((piece) => (
+        <span key={piece}>{piece}</span>
+      ))}
     </span>
   ));
 }

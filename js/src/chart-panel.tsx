@@ -21,6 +21,9 @@ interface ChartPanelProps {
 export function ChartPanel({ session, layout }: ChartPanelProps) {
   const [hover, setHover] = useState<number | null>(null);
   const [span, setSpan] = useState<Span | null>(null);
+  const ends = session.get("interval");
+  const pixel = (rate: number) => xOf(Math.log10(rate), layout.x, layout.frame);
+  const interval = ends && { from: pixel(ends[0]), to: pixel(ends[1]) };
   const overlay = useRef<HTMLDivElement>(null);
   const now = useRef(layout);
   now.current = layout;
@@ -36,8 +39,9 @@ export function ChartPanel({ session, layout }: ChartPanelProps) {
       <div class="lrf-canvas" />
       <div class={`lrf-overlay ${session.view.zooming ? "lrf-crosshair" : ""}`} ref={overlay}>
         <span class="lrf-axis-loss">loss</span>
+        {interval && <Stretch name="interval" span={interval} layout={layout} />}
         <RuleTicks session={session} layout={layout} />
-        {span && <ZoomSpan span={span} layout={layout} />}
+        {span && <Stretch name="span" span={span} layout={layout} />}
         {hover !== null && <Tooltip curve={session.curve} layout={layout} at={hover} />}
         <Marker session={session} layout={layout} />
       </div>
@@ -47,14 +51,14 @@ export function ChartPanel({ session, layout }: ChartPanelProps) {
 }
 
 function RuleTicks({ session, layout }: { session: Session; layout: Layout }) {
-  const { curve } = session;
+  const { lrs, smoothed } = session.curve.line;
   const { x, y, frame } = layout;
   const places = session
     .get("suggestions")
     .filter(({ rule }) => ON_THE_CURVE.has(rule))
     .flatMap(({ rule, lr }) => {
       const decade = Math.log10(lr);
-      const loss = lossAt(curve.lrs, curve.smoothed, decade);
+      const loss = lossAt(lrs, smoothed, decade);
       const hidden = loss === null || decade < x.low || decade > x.high || loss > y.high;
       return hidden ? [] : [{ text: rule, x: xOf(decade, x, frame), y: yOf(loss, y, frame) }];
     });
@@ -72,13 +76,13 @@ function RuleTicks({ session, layout }: { session: Session; layout: Layout }) {
   );
 }
 
-function ZoomSpan({ span, layout: { frame } }: { span: Span; layout: Layout }) {
+function Stretch({ name, span, layout: { frame } }: { name: string; span: Span; layout: Layout }) {
   const inside = (x: number) => Math.min(frame.left + frame.width, Math.max(frame.left, x));
   const from = inside(Math.min(span.from, span.to));
   const to = inside(Math.max(span.from, span.to));
   return (
     <span
-      class="lrf-span"
+      class={`lrf-${name}`}
       style={{
         left: `${from}px`,
         width: `${to - from}px`,

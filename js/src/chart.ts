@@ -1,5 +1,7 @@
-// The canvas: axes, raw points and the smoothed line, drawn by uPlot. It answers to no pointer.
+// The canvas: axes, raw points, sweeps, their band and the line to read, drawn by uPlot. It answers
+// to no pointer.
 import uPlot from "uplot";
+import type { Curve } from "./curve.ts";
 import { MARGIN, type Range, type Tick } from "./scales.ts";
 import type { Colours } from "./theme.ts";
 
@@ -11,13 +13,17 @@ export interface Picture {
   rateTicks: Tick[];
   minorRates: number[];
   lossTicks: Tick[];
-  lrs: Float64Array;
-  losses: Float64Array;
-  smoothed: Float64Array;
+  curve: Curve;
+  /** Whether the last sweep's raw points are shown. */
+  raw: boolean;
   colours: Colours;
 }
 
 type Row = (number | null)[];
+
+/** Rows before the sweeps': learning rates, raw points, the ends of the band. */
+const LOW = 2;
+const HIGH = 3;
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
 const RAW_SIZE = 3.6;
@@ -34,13 +40,16 @@ export class Chart {
   draw(picture: Picture): void {
     const before = this.#picture;
     this.#picture = picture;
+    const data = rows(picture);
+    // A sweep that comes along is a series more, which uPlot learns when it is made.
+    if (this.#plot?.series.length !== data.length) this.destroy();
     if (!this.#plot) {
-      this.#plot = new uPlot(this.#options(picture), rows(picture), this.#host);
+      this.#plot = new uPlot(this.#options(picture, data.length), data, this.#host);
       return;
     }
     const resized = before?.width !== picture.width || before.height !== picture.height;
     if (resized) this.#plot.setSize({ width: picture.width, height: picture.height });
-    this.#plot.setData(rows(picture));
+    this.#plot.setData(data);
     this.#plot.redraw(false, true);
   }
 
@@ -50,8 +59,15 @@ export class Chart {
   }
 
   // uPlot asks through these functions at each drawing, so they read the latest picture.
-  #options(first: Picture): uPlot.Options {
+  #options(first: Picture, count: number): uPlot.Options {
     const latest = () => this.#picture ?? first;
+    const line = (width: number, colour: "raw" | "curve"): uPlot.Series => ({
+      stroke: () => latest().colours[colour],
+      width,
+      points: { show: false },
+    });
+    // Wider, it would be clipped that much outside of the frame, and its band with it.
+    const edge: uPlot.Series = { width: 0, points: { show: false } };
     const grid = (ticks: () => Tick[], size: number, side: 2 | 3, gap: number): uPlot.Axis => ({
       side,
       size,
@@ -91,27 +107,39 @@ export class Chart {
             fill: () => latest().colours.raw,
           },
         },
-        { stroke: () => latest().colours.curve, width: 2, points: { show: false } },
+        edge,
+        { ...edge },
+        ...Array.from({ length: count - 5 }, () => line(1, "raw")),
+        line(2, "curve"),
       ],
+      bands: [{ series: [HIGH, LOW], fill: () => latest().colours.band }],
       hooks: { drawAxes: [(plot) => drawMinorRates(plot, latest())] },
     };
   }
 }
 
 function rows(picture: Picture): uPlot.AlignedData {
-  const x = Array.from(picture.lrs, Math.log10);
-  const raw = row(picture.losses, picture);
-  const smoothed = row(picture.smoothed, picture);
-  while (smoothed.length < x.length) smoothed.push(null);
-  return [x, raw, smoothed];
-}
-
-// A loss far above the frame is drawn just outside it: canvases lose lines to coordinates too large.
-function row(values: Float64Array, { y }: Picture): Row {
+  const { curve, raw, y } = picture;
+  const sweeps = curve.sweeps;
+  const thin = sweeps.length > 1 ? sweeps : [];
+  // All sweeps of a run take the same rates; some end earlier.
+  const all = [...sweeps, curve.line].map(({ lrs }) => lrs);
+  const lrs = all.reduce((longest, one) => (one.length > longest.length ? one : longest));
+  // A loss far above the frame is drawn just outside it: canvases lose lines to coordinates too large.
   const far = 4 * (y.high - y.low);
-  return Array.from(values, (value) =>
-    Number.isFinite(value) ? Math.min(Math.max(value, y.low - far), y.high + far) : null,
-  );
+  const row = (values: Float64Array = new Float64Array(0)): Row =>
+    Array.from(lrs, (_, point) => {
+      const value = values[point] ?? NaN;
+      return Number.isFinite(value) ? Math.min(Math.max(value, y.low - far), y.high + far) : null;
+    });
+  return [
+    Array.from(lrs, Math.log10),
+    row(raw ? sweeps[sweeps.length - 1]?.losses : undefined),
+    row(curve.band(0)),
+    row(curve.band(2)),
+    ...thin.map(({ smoothed }) => row(smoothed)),
+    row(curve.line.smoothed),
+  ];
 }
 
 function drawMinorRates(plot: uPlot, { minorRates, colours }: Picture): void {

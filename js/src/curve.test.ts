@@ -76,3 +76,54 @@ test("each change is seen by the version", () => {
   curve.append(1, 2, pairs(3, 30));
   expect([...curve.losses]).toEqual([10, 20, 30]);
 });
+
+/** Three sweeps of 3, 2 and so far 1 points. */
+function divided(): Curve {
+  const curve = new Curve();
+  curve.append(1, 0, pairs(1, 10, 2, 20, 3, 30, 1, 12, 2, 22, 1, 11));
+  curve.smooth(1, 0, Float64Array.of(10, 19, 29, 12, 21));
+  curve.divide(1, [0, 3, 5]);
+  return curve;
+}
+
+test("a run is divided into its sweeps, the last one perhaps without a line yet", () => {
+  const { sweeps } = divided();
+  expect(sweeps.map(({ lrs }) => [...lrs])).toEqual([[1, 2, 3], [1, 2], [1]]);
+  expect(sweeps.map(({ losses }) => [...losses])).toEqual([[10, 20, 30], [12, 22], [11]]);
+  expect(sweeps.map(({ smoothed }) => [...smoothed])).toEqual([[10, 19, 29], [12, 21], []]);
+});
+
+test("a sweep without a point here is none yet", () => {
+  const curve = new Curve();
+  expect(curve.sweeps).toEqual([]);
+  curve.append(1, 0, pairs(1, 10));
+  curve.divide(1, [0, 3]);
+  expect(curve.sweeps).toHaveLength(1);
+});
+
+test("the line is the only sweep's, then the first one's, then the median over its rates", () => {
+  const curve = divided();
+  expect([...curve.line.smoothed]).toEqual([10, 19, 29]);
+  expect(curve.line.losses).toHaveLength(0);
+  curve.setBand(Float64Array.of(9, 18, 11, 20, 13, 22));
+  expect([...curve.line.lrs]).toEqual([1, 2]);
+  expect([...curve.line.smoothed]).toEqual([11, 20]);
+  expect([[...curve.band(0)], [...curve.band(2)]]).toEqual([
+    [9, 18],
+    [13, 22],
+  ]);
+  const single = new Curve();
+  single.append(1, 0, pairs(1, 10, 2, 20));
+  expect([...single.line.losses]).toEqual([10, 20]);
+});
+
+test("where sweeps begin is only learned of the run that is held, and never forgotten", () => {
+  const curve = divided();
+  curve.divide(1, [0, 3]);
+  curve.divide(2, [0, 1, 2, 3]);
+  expect(curve.starts).toEqual([0, 3, 5]);
+  curve.setBand(Float64Array.of(1, 2, 3));
+  curve.begin(2);
+  expect(curve.starts).toEqual([0]);
+  expect(curve.band(1)).toHaveLength(0);
+});

@@ -27,8 +27,7 @@ export function Head({ session, id }: { session: Session; id: string }) {
   const { state, run, total } = status;
   const action = mainAction(state, run);
   const active = state === "running" || state === "paused";
-  const out = shown.lost || state === "closed";
-  const { pending, view } = session;
+  const { out, pending, view } = session;
   const text = statusText(shown);
   const share = state === "done" ? 1 : Math.min(1, total > 0 ? shown.points / total : 0);
   return (

@@ -47,7 +47,7 @@ export class LayoutMemory {
 function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout {
   const frame = frameOf(width, CANVAS_HEIGHT);
   const x = view.zoom ?? axis;
-  const y = lossRange(curve.losses, curve.smoothed);
+  const y = lossRange(curve.sweeps);
   // Without a loss the axis has lines, but no numbers to put beside them.
   const ticks = lossTicks(y, frame.height);
   return {

@@ -1,9 +1,14 @@
 import { expect, test } from "vitest";
 import { madeCurve } from "../test/curves.ts";
+import type { Sweep } from "./curve.ts";
 import { lossRange } from "./loss-range.ts";
 
-const range = (losses: number[], smoothed: number[] = []) =>
-  lossRange(Float64Array.from(losses), Float64Array.from(smoothed));
+const sweepOf = (losses: number[], smoothed: number[] = []): Sweep => ({
+  lrs: Float64Array.from(losses, (_, i) => 10 ** (i - 7)),
+  losses: Float64Array.from(losses),
+  smoothed: Float64Array.from(smoothed),
+});
+const range = (losses: number[], smoothed: number[] = []) => lossRange([sweepOf(losses, smoothed)]);
 
 test("the descent stays readable under a blow-up of any height", () => {
   const { losses, smoothed } = madeCurve();
@@ -41,4 +46,12 @@ test.each([
 test("one loss that is not a number does not move the range", () => {
   const { losses, smoothed } = madeCurve(80);
   expect(range([...losses, NaN], smoothed)).toEqual(range(losses, smoothed));
+});
+
+test("the blow-up of one sweep does not hide the descent of the next", () => {
+  const { losses, smoothed } = madeCurve();
+  const exploded = sweepOf([...losses, 50, 1e9], [...smoothed, 50, 1e9]);
+  const { low, high } = lossRange([exploded, sweepOf(losses, smoothed), sweepOf([2.3])]);
+  expect(high).toBeLessThan(4);
+  expect(low).toBeLessThan(Math.min(...losses));
 });

@@ -1,4 +1,5 @@
 // Which losses the chart shows. The blow-up at the end is not to flatten the descent before it.
+import type { Sweep } from "./curve.ts";
 import type { Range } from "./scales.ts";
 
 /** Room above the starting level, in shares of the descent: there the curve leaves the frame. */
@@ -8,10 +9,19 @@ const PADDING = { above: 0.07, below: 0.16 };
 /** A flat curve is not stretched until its noise looks like a descent. */
 const LEAST_SPAN = 0.1;
 
-/** The range of the loss axis for a curve's raw losses and its smoothed line. */
-export function lossRange(losses: Float64Array, smoothed: Float64Array): Range {
+/** The range of the loss axis that shows every sweep. */
+export function lossRange(sweeps: readonly Sweep[]): Range {
+  const ranges = sweeps.flatMap((sweep) => rangeOf(sweep) ?? []);
+  if (ranges.length === 0) return { low: 0, high: 1 };
+  return {
+    low: Math.min(...ranges.map(({ low }) => low)),
+    high: Math.max(...ranges.map(({ high }) => high)),
+  };
+}
+
+function rangeOf({ losses, smoothed }: Omit<Sweep, "lrs">): Range | null {
   const finite = losses.filter(Number.isFinite);
-  if (finite.length === 0) return { low: 0, high: 1 };
+  if (finite.length === 0) return null;
   const line = smoothed.length >= 3 ? smoothed : losses;
   const beforeMinimum = losses.subarray(0, Math.max(3, indexOfMinimum(line) + 1));
   const start = quantile(beforeMinimum.filter(Number.isFinite), 0.97) ?? finite[0] ?? 0;

@@ -14,13 +14,13 @@ interface MarkerProps {
 }
 
 export function Marker({ session, layout }: MarkerProps) {
-  const { curve, rate } = session;
+  const { rate } = session;
+  const { lrs, losses, smoothed } = session.curve.line;
   const { axis, x, y, frame, width } = layout;
   const decade = Math.log10(rate);
   const visible = decade >= x.low - 1e-9 && decade <= x.high + 1e-9;
   const left = xOf(clamp(decade, x), x, frame);
-  const line = curve.smoothed.length > 0 ? curve.smoothed : curve.losses;
-  const loss = lossAt(curve.lrs, line, decade);
+  const loss = lossAt(lrs, smoothed.length > 0 ? smoothed : losses, decade);
   const top = loss === null ? null : yOf(loss, y, frame);
   const onCurve = visible && top !== null && top >= frame.top;
   const text = formatRate(rate);

@@ -7,6 +7,9 @@ export interface Status {
   run: number;
   total: number;
   points: number;
+  /** How many sweeps the run has, and where those that have begun do so. */
+  repeats: number;
+  starts: number[];
   text: string;
   notes: string[];
   slowed: boolean;
@@ -21,6 +24,7 @@ export interface Settings {
   step_mode: "exp" | "linear";
   diverge_threshold: number | null;
   beta: number | null;
+  repeats: number;
   rule: string;
 }
 
@@ -52,6 +56,15 @@ export interface SweepError {
   where: string;
 }
 
+export interface Finding {
+  name: string;
+  severity: "info" | "warning" | "error";
+  text: string;
+  changes: Partial<Settings>;
+  /** What its button says; empty when nothing is to be changed. */
+  action: string;
+}
+
 export interface Traits {
   status: Status;
   settings: Settings;
@@ -62,6 +75,9 @@ export interface Traits {
   loss: string;
   error: SweepError | null;
   curve: DataView | null;
+  band: DataView | null;
+  interval: [number, number] | null;
+  findings: Finding[];
 }
 
 export const TRAITS = [
@@ -74,6 +90,9 @@ export const TRAITS = [
   "loss",
   "error",
   "curve",
+  "band",
+  "interval",
+  "findings",
 ] as const satisfies readonly (keyof Traits)[];
 
 /** The part of an anywidget model that this front end uses. */
@@ -93,7 +112,7 @@ export interface PointsMessage {
   run: number;
   offset: number;
   count: number;
-  total: number;
+  starts: number[];
   seconds_left: number | null;
   data?: JsonNumber[];
 }
@@ -107,12 +126,21 @@ export interface SmoothedMessage {
   data?: JsonNumber[];
 }
 
+/** The band, where buffers are dropped. */
+export interface BandMessage {
+  kind: "band";
+  run: number;
+  count: number;
+  data?: JsonNumber[];
+}
+
 export interface ReplyMessage {
   kind: "reply";
   id: number;
   ok: boolean;
   error?: string;
   png?: string;
+  code?: string;
 }
 
 export interface WelcomeMessage {
@@ -121,7 +149,12 @@ export interface WelcomeMessage {
   probe: boolean;
 }
 
-export type KernelMessage = PointsMessage | SmoothedMessage | ReplyMessage | WelcomeMessage;
+export type KernelMessage =
+  | PointsMessage
+  | SmoothedMessage
+  | BandMessage
+  | ReplyMessage
+  | WelcomeMessage;
 
 export type Request =
   | { kind: "hello"; binary: boolean | null }
@@ -130,6 +163,7 @@ export type Request =
   | { kind: "pause" | "resume" | "stop" | "picture" | "save_picture"; run: number }
   | { kind: "configure"; settings: Partial<Settings> }
   | { kind: "apply"; lr: number }
+  | { kind: "code"; schedule: "one_cycle" | "warmup_cosine" | "constant"; lr: number }
   | { kind: "undo" };
 
 const FLOAT64 = 8;

@@ -1,7 +1,9 @@
 // Requests to the kernel: each has an id, settles once, and gives up after a while.
 import type { Model, ReplyMessage, Request } from "./protocol.ts";
 
-export type Answer = { ok: true; png?: string } | { ok: false; error: string; timeout?: boolean };
+export type Answer =
+  | { ok: true; png?: string; code?: string }
+  | { ok: false; error: string; timeout?: boolean };
 
 const NO_ANSWER =
   "The kernel has not answered. It may be busy with another cell; the request may still be done.";
@@ -47,7 +49,8 @@ export class Requests {
   receive(reply: ReplyMessage): void {
     const settle = this.#waiting.get(reply.id);
     if (!settle) return;
-    if (reply.ok) settle(reply.png === undefined ? { ok: true } : { ok: true, png: reply.png });
+    const { ok, png, code } = reply;
+    if (ok) settle({ ok, ...(png && { png }), ...(code && { code }) });
     else settle({ ok: false, error: reply.error ?? "The kernel refused, without saying why." });
   }
 

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
 import { type FakeKernel, traits } from "../test/fake-kernel.ts";
 import { open } from "../test/page.ts";
+import { repeated } from "../test/repeats.ts";
 import { encodeFloats, type Status } from "./protocol.ts";
 
 const status = (change: Partial<Status>): Status => ({ ...traits().status, ...change });
@@ -88,7 +89,7 @@ describe("points", () => {
     const { kernel } = open({ status: RUNNING });
     await wait(0);
     const asked = kernel.sentOf("resync").length;
-    const blockless = { kind: "points", run: 1, offset: 0, count: 2, total: 100, seconds_left: 1 };
+    const blockless = { kind: "points", run: 1, offset: 0, count: 2, starts: [0], seconds_left: 1 };
     kernel.message(blockless);
     kernel.message(blockless);
     await wait(0);
@@ -126,6 +127,40 @@ describe("points", () => {
     const { kernel, session } = open({ status: DONE, curve: CURVE });
     kernel.status({ state: "running", run: 2 });
     expect(session.curve.length).toBe(0);
+  });
+});
+
+describe("several sweeps", () => {
+  test("are told apart by the points' messages, which may overtake the status", () => {
+    const { kernel, session } = open({ status: { ...RUNNING, repeats: 3 } });
+    const head = { kind: "points", run: 1, offset: 0, count: 3, starts: [0, 2], seconds_left: 1 };
+    kernel.block(head, [1e-7, 2.3, 1e-6, 2.2, 1e-7, 2.4]);
+    expect(session.curve.sweeps.map(({ losses }) => [...losses])).toEqual([[2.3, 2.2], [2.4]]);
+    kernel.status({ points: 2 });
+    expect(session.curve.starts).toEqual([0, 2]);
+  });
+
+  test("come with their band, by trait or as JSON, and lose it when a new run begins", () => {
+    const { kernel, session } = open({ status: { ...RUNNING, repeats: 2 } });
+    kernel.points(1, 0, [1e-7, 2.3, 1e-7, 2.4]);
+    kernel.update({ band: encodeFloats([2.3, 2.35, 2.4]) });
+    expect([...session.curve.band(1)]).toEqual([2.35]);
+    kernel.buffersPass = false;
+    kernel.block({ kind: "band", run: 1, count: 3 }, [2.2, NaN, 2.4]);
+    expect([...session.curve.band(1)]).toEqual([NaN]);
+    kernel.block({ kind: "band", run: 2, count: 3 }, [1, 1, 1]);
+    expect([...session.curve.band(1)]).toEqual([NaN]);
+    kernel.points(2, 0, [1e-7, 2.3]);
+    kernel.update({ band: encodeFloats([]), status: { ...RUNNING, run: 2 } });
+    expect(session.curve.band(1)).toHaveLength(0);
+  });
+
+  test("that were saved with the state are whole without a kernel", () => {
+    const { session } = open(repeated());
+    const { starts } = session.get("status");
+    expect(session.curve.sweeps.map(({ lrs }) => lrs.length)).toEqual([96, 94, 97]);
+    expect(session.curve.starts).toEqual(starts);
+    expect(session.curve.line.smoothed).toHaveLength(97);
   });
 });
 
@@ -237,6 +272,26 @@ describe("commands", () => {
     session.selection.choose({ rule: "minimum" });
     await session.command("apply");
     expect(kernel.sentOf("apply")).toMatchObject([{ lr: 5.6e-2 }]);
+  });
+
+  test("to run may come with settings", async () => {
+    const { kernel, session } = applying(() => undefined);
+    await session.command("run", { num_iter: 300 });
+    await session.command("run");
+    expect(kernel.sentOf("run").map(({ settings }) => settings)).toEqual([
+      { num_iter: 300 },
+      undefined,
+    ]);
+  });
+
+  test("for code send the chosen rate, and bring the lines back", async () => {
+    const { kernel, session } = applying((kernel) => {
+      kernel.silentOn.add("code");
+      kernel.does.code = ({ id }) =>
+        kernel.message({ kind: "reply", id, ok: true, code: "lr = 1" });
+    });
+    expect(await session.command("code")).toEqual({ ok: true, code: "lr = 1" });
+    expect(kernel.sentOf("code")).toMatchObject([{ schedule: "one_cycle", lr: 7.9e-3 }]);
   });
 
   test("that are refused say why until they succeed", async () => {

@@ -3,6 +3,7 @@ import { chosenRate } from "./choice.ts";
 import { Connection } from "./connection.ts";
 import { Curve } from "./curve.ts";
 import {
+  type BandMessage,
   blockOf,
   decodeFloats,
   type KernelMessage,
@@ -27,7 +28,7 @@ const QUEUED_PATIENCE = 60_000;
 
 const ENDED = new Set(["done", "stopped", "failed"]);
 
-export type Command = "run" | "pause" | "resume" | "stop" | "apply" | "undo" | "save_picture";
+export type Command = Exclude<Request["kind"], "hello" | "resync" | "configure" | "picture">;
 
 export class Session {
   readonly model: Model;
@@ -93,6 +94,17 @@ export class Session {
     return chosenRate(this.selection.value, this.get("suggestions"), this.get("optimizer"), axis);
   }
 
+  /** Whether that rate was chosen, by hand or by a rule, and is not just the optimizer's. */
+  get chosen(): boolean {
+    const { value } = this.selection;
+    return "lr" in value || this.get("suggestions").some(({ rule }) => rule === value.rule);
+  }
+
+  /** Whether nobody is there to ask. */
+  get out(): boolean {
+    return this.connection.link === "lost" || this.get("status").state === "closed";
+  }
+
   get ended(): boolean {
     return ENDED.has(this.get("status").state);
   }
@@ -108,8 +120,8 @@ export class Session {
   }
 
   /** Ask the kernel for something the user wants; a refusal is shown beside what was asked. */
-  async command(kind: Command): Promise<Answer> {
-    const request = this.#requestFor(kind);
+  async command(kind: Command, settings?: Partial<Settings>): Promise<Answer> {
+    const request = this.#requestFor(kind, settings);
     this.pending.add(kind);
     this.view.setRefusal(kind, null);
     const answer = await this.requests.ask(request, COMMAND_TIMEOUT);
@@ -151,10 +163,12 @@ export class Session {
     this.#offerPicture();
   }
 
-  #requestFor(kind: Command): Request {
+  #requestFor(kind: Command, settings?: Partial<Settings>): Request {
     if (kind === "apply") return { kind, lr: this.rate };
+    if (kind === "code") return { kind, schedule: "one_cycle", lr: this.rate };
     if (kind === "undo") return { kind };
-    return { kind, run: this.get("status").run };
+    const { run } = this.get("status");
+    return kind === "run" && settings ? { kind, run, settings } : { kind, run };
   }
 
   #listen(name: string, callback: (...values: never[]) => void): void {
@@ -166,9 +180,11 @@ export class Session {
     // `selection` also changes by this page's own hand, which says nothing about the kernel.
     if (trait !== "selection") this.#heard();
     if (trait === "curve") this.#takeFinishedCurve();
+    if (trait === "band") this.#takeBand();
     if (trait === "status") {
-      const { run } = this.get("status");
+      const { run, starts } = this.get("status");
       if (run > this.curve.run) this.curve.begin(run);
+      this.curve.divide(run, starts);
       if (this.ended) {
         this.secondsLeft = null;
         if (this.get("status").points > this.curve.length) void this.resync();
@@ -189,6 +205,7 @@ export class Session {
     else if (message.kind === "smoothed") this.#takeSmoothed(message, buffers);
     else if (message.kind === "reply") this.requests.receive(message);
     else if (message.kind === "welcome") this.connection.welcome(buffers);
+    else if (message.kind === "band") this.#takeBandMessage(message, buffers);
     this.#offerPicture();
     this.changed();
   }
@@ -200,6 +217,7 @@ export class Session {
       return;
     }
     const outcome = this.curve.append(message.run, message.offset, pairs);
+    this.curve.divide(message.run, message.starts);
     if (outcome === "gap") void this.resync();
     if (outcome !== "stale") this.secondsLeft = message.seconds_left;
   }
@@ -214,9 +232,23 @@ export class Session {
 
   #takeFinishedCurve(): void {
     const block = this.get("curve");
-    const { run } = this.get("status");
+    const { run, starts } = this.get("status");
     if (!block?.byteLength || run < this.curve.run) return;
     this.curve.replace(run, decodeFloats(block));
+    this.curve.divide(run, starts);
+    this.#takeBand();
+  }
+
+  #takeBand(): void {
+    const block = this.get("band");
+    if (block?.byteLength && this.get("status").run === this.curve.run) {
+      this.curve.setBand(decodeFloats(block));
+    }
+  }
+
+  #takeBandMessage(message: BandMessage, buffers: DataView[] | undefined): void {
+    const values = blockOf(message, buffers, message.count);
+    if (values && message.run === this.curve.run) this.curve.setBand(values);
   }
 
   // The settings are those of the next run, so the axis keeps what they were when this one began.
@@ -225,7 +257,7 @@ export class Session {
     const { start_lr: low, end_lr: high } = this.get("settings");
     const begun = this.axis !== null && this.axis.run === run && this.curve.length > 0;
     if (begun || (this.axis?.run === run && state !== "idle")) return;
-    const { lrs } = this.curve;
+    const { lrs } = this.curve.line;
     const first = lrs[0] ?? low;
     const last = lrs[lrs.length - 1] ?? high;
     this.axis = { run, low: Math.min(low, first), high: Math.max(high, last) };

@@ -19,6 +19,7 @@ export function SettingsPanel({ session, id }: { session: Session; id: string })
         {field("start_lr", "From")}
         {field("end_lr", "To")}
         {field("num_iter", "Points")}
+        {field("repeats", "Repeats")}
         <Field label="Steps" id={`${id}-step_mode`}>
           <select
             id={`${id}-step_mode`}

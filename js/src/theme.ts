@@ -5,9 +5,10 @@ export interface Colours {
   grid: string;
   curve: string;
   raw: string;
+  band: string;
 }
 
-const NAMES = ["soft", "grid", "curve", "raw"] as const;
+const NAMES = ["soft", "grid", "curve", "raw", "band"] as const;
 const THEME_ATTRIBUTES = [
   "class",
   "style",

@@ -9,14 +9,16 @@ const WIDTH = 132;
 
 export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; at: number }) {
   const { frame, x, y } = layout;
-  const point = nearestPoint(curve.lrs, decadeAt(at, x, frame));
-  const rate = curve.lrs[point];
-  const loss = curve.losses[point];
-  if (rate === undefined || loss === undefined) return null;
+  const { lrs, losses, smoothed: line } = curve.line;
+  const point = nearestPoint(lrs, decadeAt(at, x, frame));
+  const rate = lrs[point];
+  const loss = losses[point];
+  const smoothed = line[point];
+  const shown = loss ?? smoothed;
+  if (rate === undefined || shown === undefined) return null;
   const left = xOf(Math.log10(rate), x, frame);
   if (left < frame.left - 1 || left > frame.left + frame.width + 1) return null;
-  const top = yOf(loss, y, frame);
-  const smoothed = curve.smoothed[point];
+  const top = yOf(shown, y, frame);
   const flip = left + 14 + WIDTH > frame.left + frame.width;
   return (
     <>
@@ -33,11 +35,15 @@ export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; a
       >
         <span>learning rate</span>
         <b>{formatRate(rate, 3)}</b>
-        <span>loss</span>
-        <b>{formatLoss(loss)}</b>
+        {loss !== undefined && (
+          <>
+            <span>loss</span>
+            <b>{formatLoss(loss)}</b>
+          </>
+        )}
         {smoothed !== undefined && (
           <>
-            <span>smoothed</span>
+            <span>{loss === undefined ? "median" : "smoothed"}</span>
             <b>{formatLoss(smoothed)}</b>
           </>
         )}

@@ -18,6 +18,10 @@ export class ViewState {
   /** The number field as typed, while it differs from the chosen rate. */
   rate: string | null = null;
   rateProblem = "";
+  /** Whether findings beyond the first two are shown. */
+  allFindings = false;
+  /** The lines that were asked for: in the clipboard, or to be copied by hand. */
+  code: { text: string; copied: boolean } | null = null;
   /** The control that has the keyboard, and the view it is in. */
   focus: FocusMemory | null = null;
   #refusals = new Map<Command, string>();

@@ -4,6 +4,8 @@ import { ApplyRow } from "./apply.tsx";
 import { Chart } from "./chart.ts";
 import { ChartPanel } from "./chart-panel.tsx";
 import { Chips } from "./chips.tsx";
+import { CodeLines } from "./copy-code.tsx";
+import { Findings } from "./findings.tsx";
 import { rememberFocus, restoreFocus } from "./focus.ts";
 import { Foot, Problems } from "./foot.tsx";
 import { Head } from "./head.tsx";
@@ -47,7 +49,7 @@ class View {
   #layouts = new LayoutMemory();
   #chart: Chart | null = null;
   #colours: Colours | null = null;
-  #drawn: [Layout, Colours] | null = null;
+  #drawn: [Layout, Colours, boolean] | null = null;
   #frame = 0;
 
   constructor(session: Session, root: HTMLElement, id: string) {
@@ -93,14 +95,15 @@ class View {
 
   #drawChart(layout: Layout): void {
     this.#colours ??= readColours(this.#root);
-    if (this.#drawn?.[0] === layout && this.#drawn[1] === this.#colours) return;
-    this.#drawn = [layout, this.#colours];
+    const { curve, ended } = this.#session;
+    const raw = !ended || curve.starts.length === 1;
+    const drawing = [layout, this.#colours, raw] as const;
+    if (this.#drawn?.every((part, at) => part === drawing[at])) return;
+    this.#drawn = [...drawing];
     const host = this.#root.querySelector<HTMLElement>(".lrf-canvas");
     if (!host) return;
     this.#chart ??= new Chart(host);
-    const { lrs, losses, smoothed } = this.#session.curve;
-    const height = CANVAS_HEIGHT;
-    this.#chart.draw({ ...layout, height, lrs, losses, smoothed, colours: this.#colours });
+    this.#chart.draw({ ...layout, height: CANVAS_HEIGHT, curve, raw, colours: this.#colours });
   }
 }
 
@@ -110,7 +113,9 @@ function Card({ session, layout, id }: { session: Session; layout: Layout; id: s
       <Head session={session} id={id} />
       <ChartPanel session={session} layout={layout} />
       <Chips session={session} />
+      <Findings session={session} />
       <ApplyRow session={session} id={id} />
+      <CodeLines session={session} />
       <Problems session={session} />
       <SettingsPanel session={session} id={id} />
       <Foot session={session} />

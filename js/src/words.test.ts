@@ -5,6 +5,7 @@ import {
   announcement,
   appliedParts,
   footText,
+  goodParts,
   previewParts,
   type Shown,
   statusText,
@@ -19,6 +20,10 @@ const shown = (status: Partial<Status>, change: Partial<Shown> = {}): Shown => (
   errorType: "",
   ...change,
 });
+
+/** The first of three sweeps ended after 80 of its 100 points. */
+const SECOND = { repeats: 3, starts: [0, 80], total: 280 };
+const AGREED = { ...SECOND, text: "3 runs · suggestions within 1.4×, very normal" };
 
 describe("the title line", () => {
   test.each<[string, Shown]>([
@@ -38,6 +43,18 @@ describe("the title line", () => {
     ],
     ["closed · 57 points", shown({ state: "closed" })],
     ["not connected · 57 points", shown({ state: "done" }, { lost: true })],
+    ["run 2 of 3 · 57 of 100 · 4 s left", shown({ state: "running", ...SECOND }, { points: 137 })],
+    ["paused · run 2 of 3 · 57 of 100", shown({ state: "paused", ...SECOND }, { points: 137 })],
+    ["stopped · run 2 of 3 · 57 of 100", shown({ state: "stopped", ...SECOND }, { points: 137 })],
+    ["3 runs · suggestions within 1.4×, very normal", shown({ state: "done", ...AGREED })],
+    [
+      "not connected · 3 runs · suggestions within 1.4×, very normal",
+      shown({ state: "done", ...AGREED }, { lost: true }),
+    ],
+    [
+      "ready · 3 × 100 points, 1e-7 to 10",
+      shown({}, { settings: { ...traits().settings, repeats: 3 } }),
+    ],
   ])("says %s", (text, state) => {
     expect(statusText(state)).toBe(text);
   });
@@ -77,6 +94,11 @@ test("what was applied is told with what it was before", () => {
     "group 0: 1e-3 → 7.9e-3,",
     "group 1: 1e-4 → 7.9e-4",
   ]);
+});
+
+test("the range that is as good is told with two digits", () => {
+  expect(goodParts([0.001789, 0.0178]).join(" ")).toBe("good from 1.8e-3 to 1.8e-2");
+  expect(goodParts(null)).toEqual([]);
 });
 
 test("the foot says what the sweep works on and whether it is restored", () => {

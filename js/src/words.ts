@@ -23,32 +23,39 @@ export function statusText({
   errorType,
 }: Shown): string {
   const parts: string[] = [];
+  const { repeats, starts, total, text } = status;
+  const several = repeats > 1;
   const counted = points === 1 ? "1 point" : `${points} points`;
   if (lost) {
     parts.push("not connected");
-    if (points > 0) parts.push(counted);
+    if (several && text) parts.push(text);
+    else if (points > 0) parts.push(counted);
     return parts.join(SEPARATOR);
   }
+  const begun = starts[starts.length - 1] ?? 0;
+  const planned = Math.round((total - begun) / (repeats - starts.length + 1));
+  const progress = `${Math.min(points - begun, planned)} of ${planned}`;
+  const which = several ? [`run ${starts.length} of ${repeats}`] : [];
   switch (status.state) {
     case "idle":
       parts.push(
         "ready",
-        `${settings.num_iter} points, ${formatRate(settings.start_lr)} to ${formatRate(settings.end_lr)}`,
+        `${settings.repeats > 1 ? `${settings.repeats} × ` : ""}${settings.num_iter} points, ${formatRate(settings.start_lr)} to ${formatRate(settings.end_lr)}`,
       );
       break;
     case "running":
-      parts.push(points === 0 ? "starting" : `${points} of ${status.total}`);
+      parts.push(...(points === 0 ? ["starting"] : [...which, progress]));
       if (points > 0 && secondsLeft !== null) parts.push(formatTimeLeft(secondsLeft));
       if (status.slowed) parts.push("slowed by a running cell");
       break;
     case "paused":
-      parts.push("paused", `${points} of ${status.total}`);
+      parts.push("paused", ...which, progress);
       break;
     case "done":
-      parts.push("done", counted);
+      if (!several) parts.push("done", counted);
       break;
     case "stopped":
-      parts.push("stopped", `${points} of ${status.total}`);
+      parts.push("stopped", ...which, progress);
       break;
     case "failed":
       parts.push("failed");
@@ -60,7 +67,7 @@ export function statusText({
       if (points > 0) parts.push(counted);
       break;
   }
-  if (status.text) parts.push(status.text);
+  if (text) parts.push(text);
   return parts.join(SEPARATOR);
 }
 
@@ -90,6 +97,13 @@ export function appliedParts({ lr, groups }: Applied): [string, ...string[]] {
 // Each part may go to a line of its own, so the commas stay with what they follow.
 function listed(parts: string[]): string[] {
   return parts.map((part, at) => (at < parts.length - 1 ? `${part},` : part));
+}
+
+/** Which rates are about as good: "good from 1.8e-3 to 1.8e-2", in two lines where there is room. */
+export function goodParts(interval: readonly [number, number] | null): string[] {
+  if (!interval) return [];
+  const [low, high] = interval;
+  return ["good from", `${formatRate(low)} to ${formatRate(high)}`];
 }
 
 function arrow(from: number, to: number): string {

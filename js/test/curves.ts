@@ -7,15 +7,16 @@ export interface MadeCurve {
   smoothed: number[];
 }
 
-export function madeCurve(points = 100, planned = 100): MadeCurve {
-  let seed = 7;
+/** A curve of so many of the planned points, moved by so many decades. */
+export function madeCurve(points = 100, planned = 100, shift = 0): MadeCurve {
+  let seed = 7 + Math.round(1e3 * shift);
   const noise = () => {
     seed = (seed * 16807) % 2147483647;
     return seed / 2147483647 - 0.5;
   };
   const lrs = Array.from({ length: points }, (_, i) => 10 ** (-7 + (8 * i) / (planned - 1)));
   const smoothed = lrs.map((lr) => {
-    const decade = Math.log10(lr);
+    const decade = Math.log10(lr) + shift;
     const descent = 1.75 / (1 + Math.exp(-2.2 * (decade + 2.6)));
     return 2.3 - descent + 0.35 * Math.exp(3.4 * (decade + 0.35));
   });

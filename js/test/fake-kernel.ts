@@ -11,6 +11,8 @@ export function traits(change: Partial<Traits> = {}): Traits {
       run: 0,
       total: 100,
       points: 0,
+      repeats: 1,
+      starts: [0],
       text: "",
       notes: [],
       slowed: false,
@@ -24,6 +26,7 @@ export function traits(change: Partial<Traits> = {}): Traits {
       step_mode: "exp",
       diverge_threshold: 4,
       beta: null,
+      repeats: 1,
       rule: "auto",
     },
     selection: { rule: "auto" },
@@ -37,6 +40,9 @@ export function traits(change: Partial<Traits> = {}): Traits {
     loss: "cross-entropy (inferred)",
     error: null,
     curve: null,
+    band: null,
+    interval: null,
+    findings: [],
     ...change,
   };
 }
@@ -113,9 +119,9 @@ export class FakeKernel {
   }
 
   points(run: number, offset: number, pairs: number[], secondsLeft: number | null = 4): void {
-    const { total } = this.#state.status;
+    const { starts } = this.#state.status;
     const count = pairs.length / 2;
-    const head = { kind: "points", run, offset, count, total, seconds_left: secondsLeft };
+    const head = { kind: "points", run, offset, count, starts, seconds_left: secondsLeft };
     this.block(head, pairs);
   }
 

@@ -11,14 +11,14 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.settings import SweepSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FORMAT = "lrfinder-widget/result"
-VERSION = 1
+VERSION = 2
 
 
 class Stored(NamedTuple):
-    """All that a file holds of a result."""
+    """All that a file holds of one sweep."""
 
     curve: Curve
     settings: SweepSettings
@@ -26,37 +26,81 @@ class Stored(NamedTuple):
     loss_name: str
     notes: tuple[str, ...]
     suggestion: Suggestion | None
+    optimizer: str = ""
+    network: str = ""
+    batch_size: int = 0
 
 
-def write_document(stored: Stored) -> str:
-    """Return a result as the text of a JSON file."""
-    found = stored.suggestion
-    document = {
-        "format": FORMAT,
-        "version": VERSION,
+def write_document(runs: Sequence[Stored], suggestion: Suggestion | None) -> str:
+    """Return a result as the text of a JSON file.
+
+    Parameters
+    ----------
+    runs
+        The sweeps it is made of. One stands there by itself, several in a list.
+    suggestion
+        What follows from all of them; it is there to be read by people, and worked out again when
+        the file is read.
+    """
+    held = [_run(stored) for stored in runs]
+    content = held[0] if len(held) == 1 else {"suggestion": _plain(suggestion), "runs": held}
+    document = {"format": FORMAT, "version": VERSION, **content}
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def read_document(text: str) -> tuple[Stored, ...]:
+    """Read the runs of what `write_document` wrote, or say what is wrong with it.
+
+    Version 1 had one run, and knew neither optimizer, network nor batch size.
+    """
+    document = _checked_format(_parsed(text))
+    if "runs" not in document:
+        return (_stored(document),)
+    runs = _typed(document, "runs", list)
+    if not runs:
+        raise LRFinderError("'runs' is empty")
+    return tuple(_numbered(number, run) for number, run in enumerate(runs, start=1))
+
+
+def _run(stored: Stored) -> dict[str, Any]:
+    return {
         "settings": stored.settings.to_dict(),
         "stop_reason": stored.stop_reason,
         "loss_name": stored.loss_name,
         "notes": list(stored.notes),
-        "suggestion": None if found is None else found.to_dict(),
+        "optimizer": stored.optimizer,
+        "network": stored.network,
+        "batch_size": stored.batch_size,
+        "suggestion": _plain(stored.suggestion),
         "lrs": encode_numbers(stored.curve.lrs),
         "losses": encode_numbers(stored.curve.losses),
     }
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def read_document(text: str) -> Stored:
-    """Read what `write_document` wrote, or say what is wrong with it."""
-    document = _checked_format(_parsed(text))
-    lrs = decode_numbers("lrs", _typed(document, "lrs", list))
-    losses = decode_numbers("losses", _typed(document, "losses", list))
+def _plain(suggestion: Suggestion | None) -> dict[str, Any] | None:
+    return None if suggestion is None else suggestion.to_dict()
+
+
+def _numbered(number: int, run: Any) -> Stored:
+    try:
+        return _stored(_typed({"the run": run}, "the run", dict))
+    except LRFinderError as error:
+        raise LRFinderError(f"run {number} cannot be read: {error}") from error
+
+
+def _stored(run: Mapping[str, Any]) -> Stored:
+    lrs = decode_numbers("lrs", _typed(run, "lrs", list))
+    losses = decode_numbers("losses", _typed(run, "losses", list))
     return Stored(
         curve=Curve(lrs, losses),
-        settings=SweepSettings.from_dict(_typed(document, "settings", dict)),
-        stop_reason=_typed(document, "stop_reason", str),
-        loss_name=_typed(document, "loss_name", str),
-        notes=tuple(str(note) for note in _typed(document, "notes", list)),
-        suggestion=_suggestion(document.get("suggestion")),
+        settings=SweepSettings.from_dict(_typed(run, "settings", dict)),
+        stop_reason=_typed(run, "stop_reason", str),
+        loss_name=_typed(run, "loss_name", str),
+        notes=tuple(str(note) for note in _typed(run, "notes", list)),
+        suggestion=_suggestion(run.get("suggestion")),
+        optimizer=_typed({"optimizer": "", **run}, "optimizer", str),
+        network=_typed({"network": "", **run}, "network", str),
+        batch_size=_typed({"batch_size": 0, **run}, "batch_size", int),
     )
 
 

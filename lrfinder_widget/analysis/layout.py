@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lrfinder_widget.analysis.repeats import Band
+
     Vector = NDArray[np.float64]
 
 # Shares of the picture's width and height: a character, a row of labels, the air around a curve.
@@ -30,8 +32,8 @@ SMALLEST = 1e-100
 EDGE = 0.12
 
 
-class Pictured(Protocol):
-    """What a picture needs of a result."""
+class Line(Protocol):
+    """A curve with its smoothed line."""
 
     @property
     def lrs(self) -> Vector:
@@ -44,6 +46,22 @@ class Pictured(Protocol):
     @property
     def smoothed(self) -> Vector:
         """The smoothed losses."""
+
+
+class Pictured(Line, Protocol):
+    """What a picture needs of a result; of several runs, its own line is their median."""
+
+    @property
+    def runs(self) -> Sequence[Line]:
+        """The runs it is made of."""
+
+    @property
+    def band(self) -> Band | None:
+        """Where the runs lie, None for one."""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The rates that are about as good as the suggested one."""
 
     @property
     def suggestion(self) -> Suggestion:
@@ -100,7 +118,7 @@ def lay_out(result: Pictured, selected: float | None = None) -> Layout:
     low, high = _lr_range([*result.lrs.tolist(), *([] if chosen is None else [chosen])])
     high = _with_room_for(texts, found, low, high)
     rows = _rows([math.log(lr / low) / math.log(high / low) for lr in found], texts)
-    bottom, top = _loss_range(result.losses, result.smoothed)
+    bottom, top = _loss_range_of_all(result.runs)
     height = ROW * (top - bottom)
     marks = tuple(
         Mark(lr, min(_loss_at(lr, result), top), text, lr.why, bottom - (row + 0.5) * height)
@@ -119,6 +137,11 @@ def short(lr: float) -> str:
     """Return a learning rate in two digits, as people write it: ``7.9e-3``, ``1e-3``."""
     mantissa, exponent = f"{lr:.1e}".split("e")
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+
+
+def good(interval: tuple[float, float]) -> str:
+    """Return an interval of rates in words: ``good from 1.8e-3 to 1.8e-2``."""
+    return f"good from {short(interval[0])} to {short(interval[1])}"
 
 
 def _suggested(result: Pictured) -> Suggestion | None:
@@ -155,6 +178,20 @@ def _rows(places: Sequence[float], texts: Sequence[str]) -> list[int]:
         below = [rows[other] + 1 for other in order[:rank] if places[other] < end]
         rows[index] = max(below, default=0)
     return rows
+
+
+def _loss_range_of_all(runs: Sequence[Line]) -> tuple[float, float]:
+    """Return the range in which the descent of every run can be read."""
+    if len(runs) == 1:
+        return _loss_range(runs[0].losses, runs[0].smoothed)
+    # Of several runs only the lines are drawn, so that single points need no room.
+    ranges = [_loss_range(run.smoothed, run.smoothed) for run in runs if _readable(run)]
+    lows, highs = zip(*ranges or [(0.0, 1.0)], strict=True)
+    return min(lows), max(highs)
+
+
+def _readable(line: Line) -> bool:
+    return bool(np.isfinite(line.smoothed).any())
 
 
 def _loss_range(losses: Vector, smoothed: Vector) -> tuple[float, float]:

@@ -12,6 +12,8 @@ from lrfinder_widget.errors import NotEnoughPointsError
 from lrfinder_widget.settings import rule_name
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lrfinder_widget.analysis.curve import Curve
     from lrfinder_widget.settings import Rule
 
@@ -137,7 +139,12 @@ def _suggestions(
     shown = lag_free if beta is None else smooth(curve.lrs, curve.losses, beta)[usable]
     found = []
     for name, rule in resolved:
-        lr, why = rule.apply(lrs, lag_free if name == "auto" else shown)
-        nearest = int(usable[np.argmin(np.abs(np.log(lrs / lr)))])
+        lr, why = rule.apply(lrs, lag_free if name == "auto" else shown, curve.losses[usable])
+        nearest = int(usable[nearest_point(lrs, lr)])
         found.append(Suggestion(lr, nearest, why, name, rule.label))
     return found
+
+
+def nearest_point(lrs: NDArray[np.float64], lr: float) -> int:
+    """Return the index of the learning rate nearest to one, by their ratio."""
+    return int(np.argmin(np.abs(np.log(lrs / lr))))

@@ -53,6 +53,17 @@ def layout_of(batch: Any, model: nn.Module) -> Callable[[Any], Parts]:
     return lambda item: ((item,), {}, None)
 
 
+def samples_in(parts: Parts) -> int:
+    """Return how many samples a batch has: the first length of its target or input, 0 if none."""
+    args, kwargs, target = parts
+    lengths = (shape[0] for shape in map(_shape, (target, *args, *kwargs.values())) if shape)
+    return next(lengths, 0)
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, "shape", ()))
+
+
 def _sequence(batch: Sequence[Any], model: nn.Module) -> Callable[[Sequence[Any]], Parts]:
     if len(batch) == 0:
         message = "a batch is empty: expected (inputs, target)"

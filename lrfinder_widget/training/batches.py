@@ -37,7 +37,7 @@ class BatchStream:
 
     def __init__(self, loader: Iterable[Any]) -> None:
         refuse_one_shot(loader)
-        self._source = _own_copy(loader)
+        self._source = own_copy(loader)
         self._iterator: Iterator[Any] | None = None
         self._iterator_with_workers: Any = None
         self.batches = 0
@@ -114,7 +114,8 @@ def refuse_one_shot(loader: object) -> None:
         raise SettingsError(message)
 
 
-def _own_copy(loader: Iterable[Any]) -> Iterable[Any]:
+def own_copy(loader: Iterable[Any]) -> Iterable[Any]:
+    """Return a ``DataLoader``'s shallow copy without its running workers; others are returned."""
     if not isinstance(loader, DataLoader):
         return loader
     own = copy.copy(loader)

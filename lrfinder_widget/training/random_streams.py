@@ -8,10 +8,10 @@ draws, and what another cell draws or seeds meanwhile is noticed and kept.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
+from lrfinder_widget.training.derived_seed import derived_seed, shifted_seed
 from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ class _Stream:
     # What a generator does in its first slices is taken to be the sweep's doing.
     _SLICES_TO_KNOW = 3
 
-    def __init__(self, generator: SharedGenerator, seed: int | None) -> None:
+    def __init__(self, generator: SharedGenerator, seed: int | None, repeat: int) -> None:
         self.generator = generator
         self.notebook = generator.get()
         self._notebook_mark = generator.fingerprint(self.notebook)
         if seed is None:
-            mark = repr(self._notebook_mark).encode()
-            # 32 bits: what every kind of generator takes as a seed.
-            seed = int.from_bytes(hashlib.blake2b(mark, digest_size=4).digest(), "big")
-        self.sweep = generator.derive(seed)
+            own_seed = derived_seed(self._notebook_mark, repeat)
+        else:
+            own_seed = shifted_seed(seed, repeat)
+        self.sweep = generator.derive(own_seed)
         self._sweep_mark = generator.fingerprint(self.sweep)
         self._slices = 0
         self._quiet_slices = 0
@@ -103,6 +103,11 @@ class _Stream:
         self.generator.set(self.notebook)
 
 
+def notebook_seed() -> int:
+    """Return the seed that follows from the states of all shared generators."""
+    return derived_seed([each.fingerprint(each.get()) for each in shared_generators()], 0)
+
+
 class RandomStreams:
     """The process's generators, as the sweep borrows them slice by slice.
 
@@ -113,10 +118,12 @@ class RandomStreams:
     seed
         Seeds the sweep's stream; by default it follows from the notebook's states, so that the
         same notebook gives the same sweep.
+    repeat
+        Which of several sweeps from the same state this is; each has a stream of its own.
     """
 
-    def __init__(self, others: OtherThreads, seed: int | None = None) -> None:
-        self._streams = [_Stream(generator, seed) for generator in shared_generators()]
+    def __init__(self, others: OtherThreads, seed: int | None = None, repeat: int = 0) -> None:
+        self._streams = [_Stream(generator, seed, repeat) for generator in shared_generators()]
         self._inside = False
         self._entered = 0.0
         self._expected = False

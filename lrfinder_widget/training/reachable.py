@@ -1,9 +1,8 @@
-"""Random generators and counters of the objects that a loader (or a loss) is made of."""
+"""The objects that a loader (or a loss) is made of: what may draw, count or keep an order."""
 
 from __future__ import annotations
 
 import functools
-import random
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -13,13 +12,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from lrfinder_widget.training.own_generators import GENERATORS
+
 # A dataset may hold a million samples in a list: what has a generator of its own stands in short
 # containers (a list of transforms, a dict of splits).
 _LONGEST_CONTAINER = 256
 _MOST_OBJECTS = 20_000
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, bool, type(None), type, types.ModuleType)
-_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 # A loss may close over the widget itself, a lock or a pool: no part of the training.
 _MACHINERY = {
     "lrfinder_widget", "anywidget", "asyncio", "comm", "concurrent", "ipykernel", "IPython",
@@ -55,7 +55,7 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
 
 
 def _parts(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind of object
-    if isinstance(thing, _GENERATORS):
+    if isinstance(thing, GENERATORS):
         return ()
     if isinstance(thing, Mapping):
         return list(thing.values()) if len(thing) <= _LONGEST_CONTAINER else ()
@@ -88,7 +88,7 @@ def _class_parts(kind: type) -> list[Any]:
             function = getattr(value, "__func__", value)
             if isinstance(function, types.FunctionType):
                 parts += _function_parts(function)
-            elif isinstance(value, _GENERATORS):
+            elif isinstance(value, GENERATORS):
                 parts.append(value)
     return parts
 
@@ -104,46 +104,5 @@ def _function_parts(function: types.FunctionType) -> list[Any]:
     names = function.__code__.co_names
     # Of the globals only these: a name may be anything, and following it leads far away.
     values = (function.__globals__.get(name) for name in names)
-    parts += [value for value in values if isinstance(value, (*_GENERATORS, nn.Module))]
+    parts += [value for value in values if isinstance(value, (*GENERATORS, nn.Module))]
     return parts
-
-
-def generators_in(things: Iterable[Any]) -> list[SavedGenerator]:
-    """Return the random generators among `things`, each with its present state.
-
-    Those that the whole process shares are left out.
-    """
-    # Bound methods of the shared instances are how Python's and NumPy's module functions are made.
-    shared = {
-        id(random.random.__self__),  # type: ignore[attr-defined]
-        id(np.random.random.__self__),  # type: ignore[attr-defined]
-        id(torch.default_generator),
-    }
-    unique = {id(thing): thing for thing in things if isinstance(thing, _GENERATORS)}
-    return [
-        SavedGenerator(thing)
-        for key, thing in unique.items()
-        if key not in shared and not isinstance(thing, random.SystemRandom)
-    ]
-
-
-class SavedGenerator:
-    """A random generator and the state it is to go back to."""
-
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-        if isinstance(generator, np.random.Generator):
-            self._state: Any = generator.bit_generator.state
-        elif isinstance(generator, random.Random):
-            self._state = generator.getstate()
-        else:
-            self._state = generator.get_state()
-
-    def restore(self) -> None:
-        """Put the state back."""
-        if isinstance(self._generator, np.random.Generator):
-            self._generator.bit_generator.state = self._state
-        elif isinstance(self._generator, random.Random):
-            self._generator.setstate(self._state)
-        else:
-            self._generator.set_state(self._state)

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from lrfinder_widget.training.memory import Memory
 from lrfinder_widget.training.module_snapshot import ModuleSnapshot, modules_of, parts_of
 from lrfinder_widget.training.object_snapshot import ObjectSnapshot
 from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot, with_wrapped
-from lrfinder_widget.training.reachable import generators_in, reachable_from
+from lrfinder_widget.training.own_generators import generators_in
+from lrfinder_widget.training.reachable import reachable_from
 
 
 class Snapshot:
@@ -56,6 +57,7 @@ class Snapshot:
             if not isinstance(thing, (nn.Module, Optimizer, types.FunctionType))
         ]
         self._generators = generators_in(around)
+        self._samplers = [thing for thing in around if isinstance(thing, Sampler)]
         self._loader_state = _LoaderState(loader)
         self._gradients = [
             (tensor, tensor.grad, tensor.requires_grad)
@@ -66,6 +68,19 @@ class Snapshot:
         """Take the gradients off, so that the sweep neither adds to them nor overwrites them."""
         for tensor, _, _ in self._gradients:
             tensor.grad = None
+
+    def draw_anew(self, repeat: int) -> None:
+        """Let what draws by itself (a loader's own generator, say) do so in another order.
+
+        ``DistributedSampler`` and its like have no generator, but an epoch that decides.
+        """
+        for generator in self._generators:
+            generator.seed_for(repeat)
+        for sampler in self._samplers:
+            epoch = getattr(sampler, "epoch", None)
+            set_epoch = getattr(sampler, "set_epoch", None)
+            if isinstance(epoch, int) and callable(set_epoch):
+                set_epoch(epoch + repeat)
 
     def note_changes(self, *, by_sweep: bool) -> None:
         """Look at the parameter groups; what changed since the last look is the sweep's or not."""

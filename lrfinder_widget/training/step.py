@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from lrfinder_widget.training.batch_layout import Parts, layout_of
+from lrfinder_widget.training.batch_layout import Parts, layout_of, samples_in
 from lrfinder_widget.training.batches import to_device
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
 
@@ -46,6 +46,8 @@ class TrainStep:
         self._device = device
         self._layout: Callable[[Any], Parts] | None = None
         self._loss: Loss | None = None
+        # How many samples the first batch has; 0 if that cannot be told.
+        self.batch_size = 0
         self.loss_name = "" if loss_fn is None else name_of(loss_fn)
 
     def __call__(self, batch: Any) -> float:
@@ -70,6 +72,7 @@ class TrainStep:
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)
+        self.batch_size = samples_in(self._layout(batch))
         return self._layout
 
     def _first_loss(self, output: Any, target: Any) -> Tensor:

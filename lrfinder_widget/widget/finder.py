@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.find import result_of
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
+from lrfinder_widget.schedules import code
+from lrfinder_widget.series import Series
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
-from lrfinder_widget.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+    from lrfinder_widget.schedules import Kind
     from lrfinder_widget.settings import SweepSettings
 
 
@@ -109,12 +115,17 @@ class Finder:
 
     def finish(self) -> LRFinderResult:
         """Keep the curve of the sweep that just ended, unless it failed, and return it."""
-        result = self._with_usable_rule(self.curve_so_far())
+        result = self._with_usable_rule()
         if self.runner.state != FAILED:
             self.result = result
         return result
 
-    def _with_usable_rule(self, result: LRFinderResult) -> LRFinderResult:
+    def ended_sweeps(self) -> LRFinderResult:
+        """Return those of the run's sweeps that have ended, with another one in progress."""
+        return self._with_usable_rule(self.runner.starts[-1])
+
+    def _with_usable_rule(self, count: int | None = None) -> LRFinderResult:
+        result = self._read(count)
         try:
             result.suggestions  # noqa: B018 - worked out here, and kept
         except Exception as problem:  # noqa: BLE001 - a function of the user's may raise anything
@@ -122,36 +133,36 @@ class Finder:
                 f"The rule {rule_name(result.settings.rule).removeprefix(CUSTOM_RULE)!r} failed, "
                 f"'auto' takes its place: {type(problem).__name__}: {problem}"
             )
-            if self.runner.sweep is not None:
+            if self.runner.sweep is not None and note not in self.runner.sweep.notes:
                 self.runner.sweep.notes.append(note)
-            return LRFinderResult(
-                lrs=result.lrs,
-                losses=result.losses,
-                settings=result.settings.replace(rule="auto"),
-                stop_reason=result.stop_reason,
-                notes=(*result.notes, note),
-                loss_name=result.loss_name,
-            )
+            return self._read(count, rule="auto")
         return result
 
     def curve_so_far(self) -> LRFinderResult:
         """Return the points of the run that is shown, smoothed as chosen since."""
-        runner, sweep = self.runner, self.runner.sweep
-        count = len(runner.losses)
-        if sweep is None:
+        return self._read()
+
+    def _read(self, count: int | None = None, **changes: Any) -> LRFinderResult:
+        """Return the first `count` points of the run, read with changed settings."""
+        runner, series = self.runner, self.runner.sweep
+        if series is None:
             return LRFinderResult(lrs=(), losses=(), settings=self.settings)
-        return LRFinderResult(
-            lrs=runner.lrs[:count],
-            losses=runner.losses[:count],
-            settings=sweep.settings.replace(beta=self.settings.beta),
-            stop_reason=sweep.stop_reason,
-            notes=tuple(sweep.notes),
-            loss_name=sweep.loss_name,
+        settings = series.settings.replace(beta=self.settings.beta, **changes)
+        return result_of(series, runner.lrs[:count], runner.losses[:count], settings)
+
+    def smooth(
+        self, lrs: Sequence[float], losses: Sequence[float], starts: Sequence[int]
+    ) -> NDArray[np.float64]:
+        """Smooth curves that follow one another, each by itself, as the settings say."""
+        ends = [*starts[1:], len(losses)]
+        spans = [slice(*span) for span in zip(starts, ends, strict=True)]
+        return np.concatenate(
+            [smooth(lrs[span], losses[span], self.settings.beta) for span in spans]
         )
 
-    def smooth(self, lrs: Sequence[float], losses: Sequence[float]) -> Any:
-        """Smooth a curve as the settings say."""
-        return smooth(lrs, losses, self.settings.beta)
+    def code(self, schedule: Kind, lr: float) -> str:
+        """Return lines that train the optimizer at `lr`."""
+        return code(schedule, lr, optimizer=self.optimizer)
 
     def outcome(self) -> LRFinderResult:
         """Return the result of the sweep that has ended, or raise what made it fail."""
@@ -171,8 +182,8 @@ class Finder:
         if self.runner.state == IDLE and self.runner.finished:
             raise LRFinderError("no sweep was started: call show() or run() first")
 
-    def _new_sweep(self) -> Sweep:
-        return Sweep(
+    def _new_sweep(self) -> Series:
+        return Series(
             self._model,
             self.optimizer,
             self._loader,

@@ -15,6 +15,7 @@ import numpy as np
 
 from lrfinder_widget.analysis.curve import encode_numbers
 from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.schedules import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 # The settings that a page may change; the rest is Python's.
 PAGE_SETTINGS = (
-    "start_lr", "end_lr", "num_iter", "step_mode", "diverge_threshold", "beta"
+    "start_lr", "end_lr", "num_iter", "step_mode", "diverge_threshold", "beta", "repeats"
 )  # fmt: skip
 _LARGEST_ID = 2**53
 _LONGEST_TEXT = 64
@@ -41,7 +42,7 @@ class Request:
     ----------
     kind
         ``hello``, ``resync``, ``run``, ``pause``, ``resume``, ``stop``, ``configure``, ``apply``,
-        ``undo``, ``picture`` or ``save_picture``.
+        ``undo``, ``code``, ``picture`` or ``save_picture``.
     id
         What the reply carries.
     fields
@@ -133,6 +134,12 @@ def _rate(name: str, value: Any) -> float:
     return rate
 
 
+def _schedule(name: str, value: Any) -> str:
+    if not isinstance(value, str) or value not in KINDS:
+        raise BadMessageError(f"{name} must be one of {', '.join(KINDS)} (got {_short(value)})")
+    return value
+
+
 def _settings(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadMessageError(f"{name} must be an object (got {_short(value)})")
@@ -158,6 +165,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "configure": {"settings": _settings},
     "apply": {"lr": _rate},
     "undo": {},
+    "code": {"schedule": _schedule, "lr": _rate},
     "picture": {"run": _count},
     "save_picture": {"run": _count},
 }
@@ -178,13 +186,9 @@ def smoothed_block(smoothed: ArrayLike) -> bytes:
     return np.asarray(smoothed).astype("<f8").tobytes()
 
 
-def curve_block(lrs: ArrayLike, losses: ArrayLike, smoothed: ArrayLike) -> bytes:
-    """Return the finished curve: all learning rates, all losses, all smoothed values."""
-    return (
-        np.concatenate([np.asarray(part) for part in (lrs, losses, smoothed)])
-        .astype("<f8")
-        .tobytes()
-    )
+def columns_block(*columns: ArrayLike) -> bytes:
+    """Return columns one after the other: a finished curve's rates, losses and smoothed values."""
+    return np.concatenate([np.asarray(column) for column in columns]).astype("<f8").tobytes()
 
 
 def with_block(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,23 +16,28 @@ from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, h
 from lrfinder_widget.widget.messages import (
     BadMessageError,
     Request,
-    curve_block,
+    columns_block,
     parse_selection,
+    with_block,
 )
 from lrfinder_widget.widget.requests import Requests
-from lrfinder_widget.widget.stream import PointStream
+from lrfinder_widget.widget.stream import Points, PointStream
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from lrfinder_widget.result import LRFinderResult
+    from lrfinder_widget.schedules import Kind
     from lrfinder_widget.widget.finder import Finder
     from lrfinder_widget.widget.widget import LRFinderWidget
 
 TRAITS = (
     "status", "settings", "selection", "suggestions", "optimizer", "applied", "loss", "error",
-    "curve",
+    "curve", "band", "interval", "findings",
 )  # fmt: skip
+# Blocks of numbers, which hosts without binary buffers get by message.
+BLOCKS = ("curve", "band")
+COLUMNS = ("lrs", "losses", "smoothed")
 _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
 _SUGGESTION_SHARE = 0.01
@@ -64,6 +70,7 @@ class Pages:
         self._picture_error = ""
         self._next_suggestions = 0.0
         self._slowed = False
+        self._band = b""
 
     def open(self, finder: Finder) -> None:
         """Begin to tell of `finder`, once the widget has its comm."""
@@ -93,16 +100,21 @@ class Pages:
 
     def started(self, runner: Runner) -> None:
         """Tell that a run begins."""
-        self._stream.begin(runner.run_id, runner.total)
+        self._stream.begin(runner.run_id)
         self._next_suggestions = time.monotonic() + _SUGGESTION_SECONDS
         self._slowed = False
-        self.publish(status=self._status(), suggestions=[], error=None, curve=b"", applied=None)
+        self._band = b""
+        cleared: dict[str, Any] = {"curve": b"", "band": b"", "interval": None, "findings": []}
+        cleared |= {"suggestions": [], "error": None, "applied": None}
+        self.publish(status=self._status(), **cleared)
 
     def stepped(self, runner: Runner) -> None:
         """Pass a point on, as far as it is time."""
         if len(runner.lrs) == 1 and runner.sweep is not None:
             self.publish(loss=runner.sweep.loss_name, status=self._status())
-        self._stream.push_if_due(runner.lrs, runner.losses, runner.seconds_left)
+        elif len(runner.lrs) == runner.starts[-1] + 1:
+            self._sweep_ended(runner)
+        self._stream.push_if_due(self._points(), runner.seconds_left)
         if time.monotonic() >= self._next_suggestions:
             self._suggest_so_far(runner)
 
@@ -110,7 +122,7 @@ class Pages:
         """Tell how the sweep stands."""
         changes: dict[str, Any] = {}
         if runner.run_id:
-            self._stream.flush(runner.lrs, runner.losses)
+            self._stream.flush(self._points())
         if not runner.active:
             changes["optimizer"] = state.optimizer_state(self.finder.optimizer)
             if runner.state == FAILED and runner.failure is not None:
@@ -121,18 +133,47 @@ class Pages:
         if not runner.active and not self._page_seen:
             runner.job(self.put_picture)  # next, since it takes longer than who stops may wait
 
+    def _sweep_ended(self, runner: Runner) -> None:
+        """Tell what the sweeps that have ended say, now that another one has begun."""
+        self._stream.flush(self._points(), runner.seconds_left)
+        self.publish(**self._reading(self.finder.ended_sweeps()), status=self._status())
+
+    def _reading(self, result: LRFinderResult) -> dict[str, Any]:
+        """Return what a result makes of its curves."""
+        self._band = b"" if result.band is None else columns_block(*result.band)
+        self._send_band()
+        return {
+            "suggestions": state.suggestion_list(result),
+            "interval": None if result.interval is None else [*result.interval],
+            "band": self._band if self._stream.binary else b"",
+        }
+
+    def _send_band(self) -> None:
+        """Send the band to hosts that no trait brings it to."""
+        if self._band and not self._stream.binary:
+            head = {"kind": "band", "run": self.runner.run_id, "count": len(self._band) // 8}
+            self.send_message(*with_block(head, self._band, binary=False))
+
     def _finished(self, result: LRFinderResult) -> dict[str, Any]:
         curve = b""
         if self._stream.binary:
-            curve = curve_block(result.lrs, result.losses, result.smoothed)
-        return {"suggestions": state.suggestion_list(result), "curve": curve}
+            runs = result.runs
+            columns = ([getattr(run, name) for run in runs] for name in COLUMNS)
+            curve = columns_block(*itertools.chain.from_iterable(columns))
+        # What made a sweep fail is told already.
+        findings = [] if self.runner.state == FAILED else state.finding_list(result)
+        return {**self._reading(result), "curve": curve, "findings": findings}
+
+    def _points(self) -> Points:
+        return Points(self.runner.lrs, self.runner.losses, self.runner.starts)
 
     def _suggest_so_far(self, runner: Runner) -> None:
         began = time.monotonic()
         changes: dict[str, Any] = {}
-        found = state.live_suggestions(self.finder.curve_so_far())
-        if found != self._widget.suggestions:
-            changes["suggestions"] = found
+        if len(runner.starts) == 1:  # else those of the sweeps that have ended stand
+            found = state.live_suggestions(self.finder.curve_so_far())
+            if found != self._widget.suggestions:
+                changes["suggestions"] = found
         if runner.pace.slowed != self._slowed:
             self._slowed = runner.pace.slowed
             changes["status"] = self._status()
@@ -179,10 +220,10 @@ class Pages:
     def send_all(self, request: Request) -> None:
         """Send the whole state, and the points that a page lacks."""
         with self.lock:
-            names = [name for name in TRAITS if self._stream.binary or name != "curve"]
+            names = [name for name in TRAITS if self._stream.binary or name not in BLOCKS]
             self._widget.send_state(names)
-        runner = self.runner
-        self._stream.answer(request.fields, runner.lrs, runner.losses, runner.seconds_left)
+        self._stream.answer(request.fields, self._points(), self.runner.seconds_left)
+        self._send_band()
 
     def start_with(self, changes: dict[str, Any]) -> Future[Any]:
         """Start a run with changed settings."""
@@ -195,9 +236,11 @@ class Pages:
         published: dict[str, Any] = {"settings": state.page_settings(self.finder.settings)}
         if smoothing_changed:
             runner, result = self.runner, self.finder.result
-            self._stream.push_smoothed(runner.lrs, runner.losses)
-            if result is not None and not runner.active:
-                published |= self._finished(result)
+            self._stream.push_smoothed(self._points())
+            if runner.active and len(runner.starts) > 1:
+                published |= self._reading(self.finder.ended_sweeps())
+            elif result is not None and not runner.active:
+                published |= self._finished(result) | {"status": self._status()}
         self.publish(**published)
 
     def apply_rate(self, lr: float) -> None:
@@ -214,6 +257,10 @@ class Pages:
         """Put the former rate back and tell the pages; on the runner's thread."""
         self.finder.undo()
         self.publish(applied=None, optimizer=state.optimizer_state(self.finder.optimizer))
+
+    def code(self, schedule: Kind, lr: float) -> str:
+        """Return lines that train at a rate."""
+        return self.finder.code(schedule, lr)
 
     def put_picture(self) -> None:
         """Put the static picture beside the widget, once a run."""
@@ -246,6 +293,7 @@ class Pages:
     def _status(self) -> dict[str, Any]:
         return state.status_state(
             self.runner,
+            self.finder.result,
             notes=[self._picture_error] if self._picture_error else [],
             queued=self._queued_clicks,
             picture=self._picture_of,

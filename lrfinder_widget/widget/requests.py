@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lrfinder_widget.errors import LRFinderError
@@ -11,9 +12,9 @@ from lrfinder_widget.widget.state import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
     from lrfinder_widget.runner import Runner
+    from lrfinder_widget.schedules import Kind
 
 # A page may ask again and again; beyond this many waiting commands it is not a person.
 _MOST_WAITING = 64
@@ -56,6 +57,9 @@ class Actions(Protocol):
     def undo_rate(self) -> None:
         """Put the former rate back; on the runner's thread."""
 
+    def code(self, schedule: Kind, lr: float) -> str:
+        """Return lines that train at a rate."""
+
     def put_picture(self) -> None:
         """Put the static picture beside the widget."""
 
@@ -82,8 +86,8 @@ class Requests:
         except (BadMessageError, LRFinderError) as problem:
             self.refuse(number, problem)
             return
-        if future is None:
-            self._accept(number)
+        if not isinstance(future, Future):
+            self._accept(number, future)
             return
         future.add_done_callback(lambda done: self._report(request.id, done))
         if not self._on_subshell():
@@ -149,6 +153,9 @@ class Requests:
         self._refuse_flood()
         self._actions.check_undo()
         return self._runner.call(self._actions.undo_rate)
+
+    def _code(self, request: Request) -> dict[str, str]:
+        return {"code": self._actions.code(**request.fields)}
 
     def _picture(self, request: Request) -> Future[Any]:
         self._refuse_stale(request)

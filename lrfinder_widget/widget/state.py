@@ -84,6 +84,20 @@ def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
     }
 
 
+def finding_list(result: LRFinderResult) -> list[dict[str, Any]]:
+    """Return what is to be said about the curve, the most severe first."""
+    return [
+        {
+            "name": finding.name,
+            "severity": finding.severity,
+            "text": finding.text,
+            "changes": {name: plain(value) for name, value in finding.changes.items()},
+            "action": finding.action,
+        }
+        for finding in result.findings
+    ]
+
+
 def live_suggestions(result: LRFinderResult) -> list[dict[str, Any]]:
     """Return the suggestions of a sweep in progress, once its curve has turned."""
     if not has_turned(result.losses, result.smoothed):
@@ -95,16 +109,23 @@ def live_suggestions(result: LRFinderResult) -> list[dict[str, Any]]:
 
 
 def status_state(
-    runner: Runner, *, notes: Sequence[str], queued: bool, picture: int
+    runner: Runner,
+    result: LRFinderResult | None,
+    *,
+    notes: Sequence[str],
+    queued: bool,
+    picture: int,
 ) -> dict[str, Any]:
-    """Return how the sweep stands."""
+    """Return how the sweep stands, and of one that is done, what the result says of its runs."""
     sweep_notes = runner.sweep.notes if runner.sweep else []
     return {
         "state": runner.state,
         "run": runner.run_id,
         "total": runner.total,
         "points": len(runner.losses),
-        "text": _ending(runner),
+        "repeats": runner.sweep.settings.repeats if runner.sweep else 1,
+        "starts": [*runner.starts],
+        "text": _ending(runner, result),
         "notes": [*sweep_notes, *notes],
         "slowed": runner.state == RUNNING and runner.pace.slowed,
         "controls": "queued" if queued else "live",
@@ -112,12 +133,15 @@ def status_state(
     }
 
 
-def _ending(runner: Runner) -> str:
+def _ending(runner: Runner, result: LRFinderResult | None) -> str:
     if runner.end_note:
         return runner.end_note
     sweep = runner.sweep
     if runner.state != DONE or sweep is None:
         return ""
+    if result is not None and len(result.runs) > 1:
+        agreed = f" · suggestions {result.spread.words}" if result.spread else ""
+        return f"{len(result.runs)} runs{agreed}"
     if sweep.stop_reason == DIVERGED:
         return f"stopped at {sweep.settings.diverge_threshold:g}× the best"  # noqa: RUF001 - a multiplication sign
     if sweep.stop_reason == NON_FINITE:

@@ -54,7 +54,7 @@ class LRFinderWidget(anywidget.AnyWidget):
     scheduler
         A learning-rate scheduler whose rates *Apply* brings along; see `set_lr`.
     **settings
-        See `SweepSettings`: ``start_lr``, ``end_lr``, ``num_iter``, ``rule``, …
+        See `SweepSettings`: ``start_lr``, ``end_lr``, ``num_iter``, ``repeats``, ``rule``, …
 
     Attributes
     ----------
@@ -81,6 +81,11 @@ class LRFinderWidget(anywidget.AnyWidget):
     loss = traitlets.Unicode().tag(sync=True)
     error = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     curve = traitlets.Bytes().tag(sync=True)
+    band = traitlets.Bytes().tag(sync=True)
+    interval: traitlets.List[Any] = traitlets.List(default_value=None, allow_none=True).tag(
+        sync=True
+    )
+    findings: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(
         self,

@@ -10,11 +10,25 @@ from nbclient import NotebookClient
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-@pytest.fixture(params=["quickstart", "colab_demo"], scope="module")
-def executed(request):
-    notebook = nbformat.read(NOTEBOOKS / f"{request.param}.ipynb", as_version=4)
+def execute(name):
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": NOTEBOOKS}})
     return client.execute()
+
+
+@pytest.fixture(params=["quickstart", "colab_demo"], scope="module")
+def executed(request):
+    return execute(request.param)
+
+
+@pytest.fixture(scope="module")
+def reading():
+    return execute("reading_the_curve")
+
+
+@pytest.fixture(scope="module")
+def variation():
+    return execute("variation_between_runs")
 
 
 def printed(notebook) -> str:
@@ -36,3 +50,41 @@ def test_the_widget_and_the_pictures_are_among_the_outputs(executed):
     bundles = [output.data for output in outputs if "data" in output]
     assert sum("application/vnd.jupyter.widget-view+json" in data for data in bundles) == 2
     assert sum("image/png" in data for data in bundles) >= 2
+
+
+def numbers(notebook, row):
+    """The numbers in the printed row that begins with these words."""
+    line = re.search(rf"^{row}:? .*$", printed(notebook), re.MULTILINE)[0]
+    return [float(number) for number in re.findall(r"\d\S*", line.removeprefix(row))]
+
+
+def test_a_rate_on_the_descent_trains_better_than_one_out_of_any_other_region(reading):
+    losses = {row: numbers(reading, row)[-1] for row in ("plateau", "descent", "bottom", "blow-up")}
+    assert min(losses, key=losses.get) == "descent"
+    assert losses["descent"] < losses["bottom"] / 2
+
+
+def test_each_finding_is_shown_on_a_sweep_that_provokes_it(reading):
+    found = re.findall(r"^(?:\w+, (\w+):|nothing to find)", printed(reading), re.MULTILINE)
+    assert found == [
+        *("", "never_rose", "", "explodes_at_once", "flat_everywhere", "too_noisy"),
+        *("stopped_too_early", "already_converged", "non_finite_loss"),
+    ]
+
+
+def test_more_runs_suggest_a_steadier_rate(variation):
+    assert numbers(variation, "3 runs of 100 points")[-1] < numbers(variation, "40 points")[-1]
+    assert "very normal" in printed(variation)
+
+
+def test_a_sweep_that_is_too_noisy_is_called_an_issue_and_mended(variation):
+    verdicts = re.findall(r"^batches of .*\d +([a-z].*)$", printed(variation), re.MULTILINE)
+    assert verdicts[0] == "an issue"
+    assert not {"concerning", "an issue"} & set(verdicts[1:])
+
+
+def test_the_pictures_of_the_curves_are_among_the_outputs(reading, variation):
+    for notebook, pictures in (reading, 7), (variation, 4):
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+        shown = sum("image/png" in output.data for output in outputs if "data" in output)
+        assert shown >= pictures

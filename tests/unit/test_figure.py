@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from lrfinder_widget.analysis.layout import CHARACTER, _rows, lay_out, short
+from lrfinder_widget.analysis.layout import CHARACTER, _rows, good, lay_out, short
 from lrfinder_widget.figure import matplotlib_plot, plotly_figure, png
 from lrfinder_widget.result import LRFinderResult
 
@@ -36,8 +36,27 @@ CURVES = {
 each_curve = pytest.mark.parametrize("losses", CURVES.values(), ids=CURVES)
 
 
+SEVERAL = {
+    "alike": ["typical", "typical", "typical"],
+    "of different lengths": ["typical", "three points", "no point"],
+    "one of them blown up": ["typical", "as large as a float"],
+    "one of them flat": ["typical", "flat", "ends with NaN"],
+    "without a number": ["only NaN", "no point"],
+}
+each_several = pytest.mark.parametrize("names", SEVERAL.values(), ids=SEVERAL)
+
+
 def result_of(losses):
     return LRFinderResult(lrs=10.0 ** DECADES[: len(losses)], losses=losses)
+
+
+def several_of(names):
+    return LRFinderResult.combined([result_of(CURVES[name]) for name in names])
+
+
+def shifted_runs():
+    shifts = (0.0, 0.3, -0.2)
+    return LRFinderResult.combined([result_of(np.roll(LOSSES, int(9 * by))) for by in shifts])
 
 
 def pixels(picture):
@@ -53,6 +72,15 @@ def test_every_curve_can_be_drawn_in_every_way(losses):
     assert len(plotly_figure(result).data) >= 2
     axes = Figure().add_subplot()
     assert matplotlib_plot(result, axes) is axes
+
+
+@each_several
+def test_several_runs_can_be_drawn_whatever_they_are(names):
+    result = several_of(names)
+    assert pixels(png(result, 3e-3)).shape[:2] == (675, 1200)
+    assert len(plotly_figure(result).data) >= 2
+    bottom, top = lay_out(result).loss_range
+    assert -math.inf < bottom < top < math.inf
 
 
 @each_curve
@@ -110,6 +138,63 @@ def test_the_plotly_figure_has_the_points_the_line_and_a_label_for_each_rule():
     assert "%{y" in points.hovertemplate
 
 
+def legend_of(figure):
+    named = [*figure.data, *figure.layout.shapes]
+    return [thing.name for thing in named if thing.showlegend is not False and thing.name]
+
+
+def test_a_plotly_figure_of_several_runs_has_each_of_them_their_median_and_the_band():
+    result = shifted_runs()
+    figure = plotly_figure(result)
+    lowest, highest = (trace for trace in figure.data if trace.legendgroup == "band")
+    assert np.array_equal(lowest.y, result.band.low)
+    assert np.array_equal(highest.y, result.band.high)
+    assert highest.fill == "tonexty"
+    runs = [trace for trace in figure.data if trace.legendgroup == "runs"]
+    for trace, run in zip(runs, result.runs, strict=True):
+        assert np.array_equal(trace.y, run.smoothed)
+    [median] = [trace for trace in figure.data if trace.name == "median"]
+    assert np.array_equal(median.y, result.smoothed)
+    assert median.line.width > 2 * runs[0].line.width
+    assert "run 2" in runs[1].hovertemplate
+    assert legend_of(figure) == ["band", "3 runs", "median", good(result.interval)]
+
+
+def test_a_plotly_figure_shades_the_good_rates_of_one_run_and_of_several():
+    for result in (result_of(LOSSES), shifted_runs()):
+        figure = plotly_figure(result)
+        [shade] = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+        assert (shade.x0, shade.x1) == result.interval
+        assert shade.layer == "below"
+    assert legend_of(plotly_figure(result_of(LOSSES)))[:2] == ["loss", "smoothed"]
+
+
+def test_the_legend_of_a_plot_names_what_is_drawn_and_the_good_rates():
+    for result, names in (
+        (result_of(LOSSES), ["loss", "smoothed"]),
+        (shifted_runs(), ["band", "3 runs", "median"]),
+    ):
+        axes = matplotlib_plot(result, Figure().add_subplot())
+        texts = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert texts == [*names, good(result.interval)]
+
+
+def test_a_curve_without_a_suggestion_has_no_good_rates():
+    figure = plotly_figure(result_of(CURVES["three points"]))
+    assert legend_of(figure) == ["loss", "smoothed"]
+
+
+def test_the_descent_of_every_run_stays_readable():
+    names = ["typical", "negative", "blown up"]
+    bottom, top = lay_out(several_of(names)).loss_range
+    assert bottom < LOSSES.min() - 500
+    assert LOSSES[:80].max() < top < 50
+
+
+def test_the_good_rates_are_named_as_people_write_them():
+    assert good((1.8e-3, 1.84e-2)) == "good from 1.8e-3 to 1.8e-2"
+
+
 def test_a_plotly_figure_can_be_shared_as_html():
     assert "Steepest" in plotly_figure(result_of(LOSSES)).to_html(include_plotlyjs=False)
 
@@ -139,10 +224,14 @@ def test_the_png_is_light_under_any_style_and_leaves_pyplot_alone():
     assert np.median(picture[..., :3]) == 1.0
 
 
-@pytest.mark.parametrize("losses", [LOSSES, CURVES["rising"], CURVES["falling"]], ids=len)
+@pytest.mark.parametrize(
+    "result",
+    [*map(result_of, (LOSSES, CURVES["rising"], CURVES["falling"])), shifted_runs()],
+    ids=["typical", "rising", "falling", "several"],
+)
 @pytest.mark.parametrize("selected", [None, 10.0])
-def test_nothing_in_the_png_touches_its_edge(losses, selected):
-    picture = pixels(png(result_of(losses), selected))[..., :3]
+def test_nothing_in_the_png_touches_its_edge(result, selected):
+    picture = pixels(png(result, selected))[..., :3]
     edges = [picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]]
     assert all((edge == 1.0).all() for edge in edges)
 

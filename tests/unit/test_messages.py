@@ -14,7 +14,7 @@ from lrfinder_widget.widget.messages import (
     PAGE_SETTINGS,
     BadMessageError,
     Request,
-    curve_block,
+    columns_block,
     parse_request,
     parse_selection,
     points_block,
@@ -25,9 +25,9 @@ from lrfinder_widget.widget.messages import (
 
 KINDS = [
     "hello", "resync", "run", "pause", "resume", "stop", "configure", "apply", "undo", "picture",
-    "save_picture",
+    "code", "save_picture",
 ]  # fmt: skip
-FIELDS = ["kind", "id", "run", "have", "smoothed", "settings", "lr", "binary"]
+FIELDS = ["kind", "id", "run", "have", "smoothed", "settings", "lr", "binary", "schedule"]
 
 scalars = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -98,6 +98,18 @@ def test_anything_is_a_selection_or_refused(value):
         ),
         ({"kind": "apply", "lr": 1}, {"lr": 1.0}),
         ({"kind": "undo"}, {}),
+        (
+            {"kind": "run", "run": 1, "settings": {"repeats": 3}},
+            {"run": 1, "settings": {"repeats": 3}},
+        ),
+        (
+            {"kind": "code", "schedule": "one_cycle", "lr": 1},
+            {"schedule": "one_cycle", "lr": 1.0},
+        ),
+        (
+            {"kind": "code", "schedule": "constant", "lr": 1e-3},
+            {"schedule": "constant", "lr": 1e-3},
+        ),
     ],
 )
 def test_a_request_carries_its_checked_fields(content, fields):
@@ -113,6 +125,14 @@ def test_a_refusal_names_what_it_got():
         parse_request({"kind": "format the disk", "id": 1})
 
 
+@pytest.mark.parametrize("schedule", [None, "", "One_cycle", "__class__", 1, ["one_cycle"], {}])
+def test_code_is_only_for_a_schedule_there_is(schedule):
+    with pytest.raises(
+        BadMessageError, match=r"^schedule must be one of one_cycle, warmup_cosine, constant \(got"
+    ):
+        parse_request({"kind": "code", "id": 1, "schedule": schedule, "lr": 1e-3})
+
+
 def test_a_long_text_is_cut_short_in_a_refusal():
     with pytest.raises(BadMessageError) as refusal:
         parse_request({"kind": "x" * 10_000, "id": 1})
@@ -122,7 +142,7 @@ def test_a_long_text_is_cut_short_in_a_refusal():
 def test_blocks_are_little_endian_doubles():
     assert points_block([1.0, 2.0], [3.0, math.inf]) == struct.pack("<4d", 1, 3, 2, math.inf)
     assert smoothed_block([1.5]) == struct.pack("<d", 1.5)
-    assert curve_block([1.0], [2.0], [3.0]) == struct.pack("<3d", 1, 2, 3)
+    assert columns_block([1.0], [2.0], [3.0]) == struct.pack("<3d", 1, 2, 3)
 
 
 def test_without_buffers_a_block_travels_as_numbers_that_json_can_hold():

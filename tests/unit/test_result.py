@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lrfinder_widget.analysis.repeats import times
 from lrfinder_widget.analysis.rules import RULES
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError
@@ -17,19 +18,33 @@ from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.settings import SweepSettings, learning_rates
 
 DECADES = np.linspace(-7, 1, 100)
-LOSSES = 2.3 - 1.7 / (1 + np.exp(-4 * (DECADES + 2.5))) + 0.3 * np.exp(5 * DECADES)
 
 
-def make(points=90, **changes):
+def losses_at(decades):
+    return 2.3 - 1.7 / (1 + np.exp(-4 * (decades + 2.5))) + 0.3 * np.exp(5 * decades)
+
+
+LOSSES = losses_at(DECADES)
+
+
+def make(points=90, shift=0.0, **changes):
     checked = SweepSettings(**changes)
     return LRFinderResult(
         lrs=learning_rates(checked)[:points],
-        losses=LOSSES[:points],
+        losses=losses_at(DECADES + shift)[:points],
         settings=checked,
         stop_reason="diverged",
         notes=("The model was in eval mode.",),
         loss_name="cross-entropy (inferred)",
+        optimizer="AdamW",
+        network="convolutional",
+        batch_size=32,
     )
+
+
+def make_three(**changes):
+    runs = [make(points=90, **changes), make(points=85, shift=0.2, **changes)]
+    return LRFinderResult.combined([*runs, make(points=93, shift=-0.1, **changes)])
 
 
 def fifth(lrs, losses):
@@ -82,7 +97,7 @@ def test_skipped_points_count_for_every_rule():
 
 
 def test_the_repr_shows_suggestion_points_and_ending():
-    assert repr(make()) == "LRFinderResult(suggestion 0.0115 (auto), 90 of 100 points, diverged)"
+    assert repr(make()) == "LRFinderResult(suggestion 0.0103 (auto), 90 of 100 points, diverged)"
 
 
 def test_an_unknown_ending_is_refused():
@@ -102,7 +117,23 @@ def test_a_saved_result_loads_as_it_was(tmp_path):
         result.notes,
         result.loss_name,
     )
+    assert (back.optimizer, back.network, back.batch_size) == ("AdamW", "convolutional", 32)
     assert back != make()
+
+
+def test_a_file_of_the_first_version_still_loads(tmp_path):
+    result = make(seed=3)
+    path = result.save(tmp_path / "result.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("optimizer", "network", "batch_size"):
+        del document[name]
+    document["version"] = 1
+    path.write_text(json.dumps(document), encoding="utf-8")
+    back = LRFinderResult.load(path)
+    assert np.array_equal(back.losses, result.losses)
+    assert back.suggestion.to_dict() == result.suggestion.to_dict()
+    assert (back.optimizer, back.network, back.batch_size) == ("", "", 0)
+    assert back.runs == (back,)
 
 
 @settings(deadline=None)
@@ -134,7 +165,7 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
     text = result.save(tmp_path / "result.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=pytest.fail)
     assert document["format"] == "lrfinder-widget/result"
-    assert document["version"] == 1
+    assert document["version"] == 2
     assert document["losses"] == [1.0, "Infinity", "NaN"]
 
 
@@ -142,7 +173,7 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
     ("change", "words"),
     [
         ({"format": "other"}, "not a stored result"),
-        ({"version": 2}, "version 2, and this release reads up to 1; upgrade"),
+        ({"version": 3}, "version 3, and this release reads up to 2; upgrade"),
         ({"version": "1"}, "version must be a whole number from 1 on .got '1'"),
         ({"losses": [1.0]}, "got 90 learning rates, 1 losses"),
         ({"losses": ["x"] * 90}, "losses must hold numbers.*got 'x' at 0"),
@@ -154,6 +185,11 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
         ({"stop_reason": "bored"}, "stop_reason must be one of"),
         ({"suggestion": {"lr": 1.0}}, "'suggestion' cannot be read"),
         ({"suggestion": 3}, "'suggestion' cannot be read"),
+        ({"optimizer": None}, "'optimizer' must be of type str"),
+        ({"batch_size": "many"}, "'batch_size' must be of type int"),
+        ({"runs": {}}, "'runs' must be of type list"),
+        ({"runs": []}, "'runs' is empty"),
+        ({"runs": [3]}, "run 1 cannot be read: 'the run' must be of type dict .got int"),
     ],
     ids=str,
 )
@@ -223,3 +259,221 @@ def test_a_result_without_a_point_still_answers():
     assert empty.suggestions == {}
     assert len(empty.smoothed) == 0
     assert "0 of 100 points" in repr(empty)
+
+
+def test_one_result_combined_is_itself():
+    result = make()
+    assert LRFinderResult.combined([result]) is result
+    assert result.runs == (result,)
+    assert result.spread is None
+    assert result.band is None
+
+
+def test_of_several_runs_the_curve_is_the_median_of_those_that_got_there():
+    several = make_three()
+    first, short, long = several.runs
+    assert len(several.lrs) == len(several.losses) == len(several.smoothed) == 93
+    assert np.array_equal(several.lrs, long.lrs)
+    three = [first.smoothed[40], short.smoothed[40], long.smoothed[40]]
+    assert several.smoothed[40] == sorted(three)[1]
+    assert several.losses[87] == pytest.approx((first.losses[87] + long.losses[87]) / 2)
+    assert several.losses[92] == long.losses[92]
+    assert several.notes == ("The model was in eval mode.",)
+    assert (several.optimizer, several.network, several.batch_size) == (
+        "AdamW",
+        "convolutional",
+        32,
+    )
+
+
+def test_of_several_runs_a_loss_that_is_not_finite_does_not_count():
+    rates = [1e-3, 1e-2, 1e-1]
+    losses = [[1.0, 2.0, math.nan], [3.0, 4.0, math.inf], [2.0, math.nan]]
+    several = LRFinderResult.combined(
+        [LRFinderResult(lrs=rates[: len(run)], losses=run) for run in losses]
+    )
+    assert several.losses[:2].tolist() == [2.0, 3.0]
+    assert math.isnan(several.losses[2])
+
+
+def test_several_runs_suggest_the_geometric_mean_of_their_own_suggestions():
+    several = make_three(rule="minimum")
+    for rule in ("minimum", "steepest", "valley"):
+        found = several.suggestions[rule]
+        own = [float(run.suggest(rule)) for run in several.runs]
+        assert found == pytest.approx(math.exp(np.mean(np.log(own))))
+        assert found == several.suggest(rule)
+        assert found.why.endswith("; the geometric mean over 3 runs.")
+        assert found.index == np.argmin(np.abs(np.log(several.lrs / found)))
+    assert list(several.suggestions) == list(RULES)
+    assert several.suggestion == several.suggestions["minimum"]
+    assert several.suggest(fifth) == pytest.approx(several.suggest("minimum") / 5)
+
+
+def test_a_run_that_was_cut_short_has_no_say_in_the_suggestion():
+    several = LRFinderResult.combined([make(), make(points=3)])
+    assert several.suggestion == make().suggestion
+    assert several.suggestion.why == make().suggestion.why
+    assert several.spread is None
+    assert "2 runs, " in repr(several)
+    with pytest.raises(NotEnoughPointsError):
+        _ = LRFinderResult.combined([make(points=3), make(points=2)]).suggestion
+
+
+def test_the_ending_of_several_runs_is_the_most_common_one():
+    def ended(*reasons):
+        runs = [LRFinderResult(lrs=[1.0], losses=[1.0], stop_reason=reason) for reason in reasons]
+        return LRFinderResult.combined(runs).stop_reason
+
+    assert ended("completed", "diverged", "diverged") == "diverged"
+    assert ended("stopped", "diverged") == "stopped"
+
+
+def test_combining_what_is_combined_keeps_every_run():
+    several = LRFinderResult.combined([make_three(), make()])
+    assert len(several.runs) == 4
+    assert several.runs[3] == make()
+
+
+def test_runs_over_other_learning_rates_are_not_combined():
+    with pytest.raises(LRFinderError, match=r"same learning rates .*run 2 differs.*num_iter"):
+        LRFinderResult.combined([make(), make(end_lr=1.0)])
+    with pytest.raises(LRFinderError, match="at least one"):
+        LRFinderResult.combined([])
+
+
+def test_the_band_is_read_only_and_its_median_is_the_line_that_is_shown():
+    several = make_three()
+    assert several.band.median is several.smoothed
+    for line in several.band:
+        assert line.shape == several.lrs.shape
+        with pytest.raises(ValueError, match=r"read-only"):
+            line[0] = 1.0
+
+
+def test_the_interval_holds_the_suggestion_and_stays_within_the_sweep():
+    for result in (make(), make_three(), make(rule="minimum", end_lr=10)):
+        low, high = result.interval
+        assert result.lrs[0] <= low < result.suggestion < high <= result.lrs[-1]
+    assert make(points=4).interval is None
+    low, high = make(rule=lambda lrs, losses: 50.0).interval
+    assert low <= 50.0 == high
+
+
+def test_another_smoothing_smooths_every_run():
+    several = make_three()
+    other = several.resmoothed(0.9)
+    assert [run.settings.beta for run in (other, *other.runs)] == [0.9] * 4
+    assert not np.array_equal(other.smoothed, several.smoothed)
+    assert other.resmoothed(None) == several
+
+
+def test_the_repr_of_several_runs_says_how_far_they_agree():
+    several = make_three(rule="minimum")
+    assert repr(several) == (
+        f"LRFinderResult(suggestion {several.suggestion:.3g} (minimum), "
+        f"3 runs within {times(several.spread.ratio)}, 93 of 100 points, diverged)"
+    )
+
+
+def test_several_runs_load_as_they_were(tmp_path):
+    several = make_three(seed=3, beta=0.5)
+    path = several.save(tmp_path / "result.json")
+    back = LRFinderResult.load(path)
+    assert back == several
+    assert back.runs == several.runs
+    assert back.spread == several.spread
+    assert np.array_equal(back.smoothed, several.smoothed)
+    assert back != make_three(seed=4, beta=0.5)
+    assert back != several.runs[0]
+    document = json.loads(path.read_text(encoding="utf-8"))
+    assert document["suggestion"]["lr"] == several.suggestion
+    assert pickle.loads(pickle.dumps(several)) == several
+
+
+def test_what_a_function_suggested_for_several_runs_survives_the_file(tmp_path):
+    several = make_three(rule=fifth)
+    back = LRFinderResult.load(several.save(tmp_path / "result.json"))
+    assert back.suggestion.to_dict() == several.suggestion.to_dict()
+    assert back == several
+    assert back.resmoothed(0.5).suggestion == several.suggestion
+
+
+def test_a_defect_in_one_of_several_runs_is_named_with_its_number(tmp_path):
+    path = make_three().save(tmp_path / "result.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["runs"][1]["losses"][0] = "x"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(LRFinderError, match="run 2 cannot be read: losses must hold numbers"):
+        LRFinderResult.load(path)
+
+
+def test_the_csv_of_several_runs_tells_them_apart(tmp_path):
+    several = make_three()
+    with several.to_csv(tmp_path / "curve.csv").open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["run", "step", "learning_rate", "loss", "smoothed"]
+    assert [int(row[0]) for row in rows] == [1] * 90 + [2] * 85 + [3] * 93
+    second = [row for row in rows if row[0] == "2"]
+    assert [int(row[1]) for row in second] == list(range(85))
+    assert [float(row[3]) for row in second] == several.runs[1].losses.tolist()
+
+
+def test_a_healthy_sweep_has_no_findings_and_a_flat_one_has():
+    for result in (make(), make_three()):
+        assert result.findings == ()
+    flat = LRFinderResult(lrs=make().lrs, losses=np.full(90, 2.3), optimizer="SGD")
+    assert [found.name for found in flat.findings] == ["flat_everywhere"]
+    assert [found.name for found in LRFinderResult.combined([flat, flat]).findings] == [
+        "flat_everywhere"
+    ]
+
+
+def test_findings_read_the_result_and_what_each_run_suggests(monkeypatch):
+    seen = []
+    monkeypatch.setattr("lrfinder_widget.result.find_findings", seen.append)
+    several = make_three()
+    assert several.findings is None
+    [reading] = seen
+    assert np.array_equal(reading.smoothed, several.smoothed)
+    assert reading.suggestion == several.suggestion
+    assert reading.run_suggestions == tuple(run.suggestion for run in several.runs)
+    assert (reading.optimizer, reading.network, reading.batch_size) == (
+        "AdamW",
+        "convolutional",
+        32,
+    )
+    assert LRFinderResult(lrs=[], losses=[]).findings is None
+    assert seen[-1].suggestion is None
+
+
+def test_findings_of_several_runs_read_those_that_ended_as_most_did(monkeypatch):
+    seen = []
+    monkeypatch.setattr("lrfinder_widget.result.find_findings", seen.append)
+    rates = make().lrs
+    broken = LRFinderResult(
+        lrs=rates[:8], losses=[*LOSSES[:7], math.nan], stop_reason="non-finite loss"
+    )
+    whole = LRFinderResult(lrs=rates, losses=LOSSES[:90])
+    _ = LRFinderResult.combined([broken, whole, broken]).findings
+    assert seen[0].stop_reason == "non-finite loss"
+    assert len(seen[0].lrs) == 8
+    assert math.isnan(seen[0].losses[7])
+    assert len(seen[0].run_suggestions) == 3
+
+
+numbers = st.lists(st.floats(), max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(numbers, min_size=1, max_size=5), st.randoms())
+def test_whatever_the_losses_the_order_of_runs_changes_no_number(losses, random):
+    runs = [LRFinderResult(lrs=10.0 ** np.arange(len(run)), losses=run) for run in losses]
+    several = LRFinderResult.combined(runs)
+    random.shuffle(runs)
+    other = LRFinderResult.combined(runs)
+    if len(runs) > 1:
+        assert np.array_equal(several.losses, other.losses, equal_nan=True)
+    assert np.array_equal(several.smoothed, other.smoothed, equal_nan=True)
+    assert several.spread == other.spread
+    assert several.interval == other.interval

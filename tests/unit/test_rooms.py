@@ -20,6 +20,8 @@ ROOMS = (
     "training",
     "divergence",
     "sweep",
+    "series",
+    "dispatch",
     "journal",
     "analysis",
     "figure",

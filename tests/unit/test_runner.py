@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.runner import Runner
+from lrfinder_widget.series import Series
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import Sweep
 from specimens import CLASSES, FEATURES, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -56,9 +56,10 @@ class Swept:
     def weights(self):
         return [parameter.detach().clone() for parameter in self.model.parameters()]
 
-    def sweep(self, num_iter=20, loss_fn=None):
-        settings = SweepSettings(num_iter=num_iter, diverge_threshold=None, end_lr=0.1)
-        return Sweep(self.model, self.optimizer, self.batches, loss_fn, settings)
+    def sweep(self, num_iter=20, loss_fn=None, **settings):
+        chosen = {"num_iter": num_iter, "diverge_threshold": None, "end_lr": 0.1}
+        settings = SweepSettings(**{**chosen, **settings})
+        return Series(self.model, self.optimizer, self.batches, loss_fn, settings)
 
     def endless(self):
         return self.sweep(num_iter=1_000_000)
@@ -98,6 +99,41 @@ def test_a_run_is_numbered_and_comes_to_its_end(runner, recorder, swept):
     runner.wait(30)
     assert (runner.state, runner.run_id, len(runner.lrs), len(runner.losses)) == ("done", 1, 20, 20)
     assert recorder.states == ["started", "done"]
+    assert swept.is_restored()
+
+
+def test_a_run_of_several_sweeps_tells_where_each_begins_and_how_many_points_are_to_come(
+    runner, recorder, swept
+):
+    told = []
+    for count in (1, 20, 21, 41):
+        recorder.fuses[count] = lambda: told.append((list(runner.starts), runner.total))
+    runner.run(swept.sweep(repeats=3)).result()
+    runner.wait(30)
+    assert told == [([0], 60), ([0], 60), ([0, 20], 60), ([0, 20, 40], 60)]
+    assert (runner.state, len(runner.losses)) == ("done", 60)
+    assert swept.is_restored()
+
+
+def test_a_sweep_that_ends_early_makes_the_whole_run_shorter(runner, recorder, swept):
+    steps = itertools.count()
+
+    def explodes_once(output, target):
+        loss = functional.cross_entropy(output, target)
+        return loss * float("inf") if next(steps) == 4 else loss
+
+    runner.run(swept.sweep(loss_fn=explodes_once, repeats=2)).result()
+    runner.wait(30)
+    assert (runner.starts, runner.total, len(runner.losses)) == ([0, 5], 25, 25)
+    assert runner.sweep.stop_reasons == ["non-finite loss", "completed"]
+
+
+def test_stop_ends_all_sweeps_of_a_run_and_keeps_their_points(runner, recorder, swept):
+    recorder.fuses[30] = lambda: runner.stop("enough")
+    runner.run(swept.sweep(repeats=3)).result()
+    runner.wait(30)
+    assert (runner.state, runner.starts, len(runner.losses)) == ("stopped", [0, 20], 30)
+    assert runner.sweep.stop_reasons == ["completed", "stopped"]
     assert swept.is_restored()
 
 
@@ -289,7 +325,7 @@ from torch import nn
 {early}
 from lrfinder_widget.runner import Runner
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import Sweep
+from lrfinder_widget.series import Series
 
 torch.set_num_threads(1)
 model = nn.Linear(4, 2)
@@ -308,7 +344,7 @@ def fingerprint():
     print("restored" if same and optimizer.param_groups[0]["lr"] == 0.1 else "touched")
 
 runner = Runner(Silent())
-runner.run(Sweep(model, optimizer, loader, settings=SweepSettings(
+runner.run(Series(model, optimizer, loader, settings=SweepSettings(
     num_iter=10**6, end_lr=0.1, diverge_threshold=None)))
 while len(runner.losses) < 5:
     time.sleep(0.001)
@@ -349,7 +385,7 @@ def test_an_end_is_not_held_up_by_a_step_that_never_ends():
         "runner.stop().result()\n"
         "from lrfinder_widget import runner as module\n"
         "module._EXIT_SECONDS = 0.2\n"
-        "runner.run(Sweep(model, optimizer, loader, stuck))\n"
+        "runner.run(Series(model, optimizer, loader, stuck))\n"
         "started.wait()\n"
     )
     script = SCRIPT.format(

@@ -1,0 +1,190 @@
+"""A series: sweeps one after the other from the same state, each with draws of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+
+from lrfinder_widget.optimizer_lr import describe
+from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.sweep import STOPPED, Sweep, check_trainable, take
+from lrfinder_widget.training.guard import Claim
+from lrfinder_widget.training.loader_facts import has_one_order
+from lrfinder_widget.training.network_kind import network_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from lrfinder_widget.sweep import Point, Points
+
+ONE_ORDER = (
+    "The loader yields its batches in the same order each time: the runs differ only in what the "
+    "model draws itself (dropout and the like), and their spread says less than it would with "
+    "shuffled data."
+)
+
+
+class Series:
+    """An iterator over the points of ``settings.repeats`` sweeps, one sweep after the other.
+
+    Each sweep begins from the state in which the first one found everything, with another order of
+    the data and other random draws, and is restored before the next one begins. The model is
+    claimed from the first point of the first to the end of the last: nobody comes in between.
+
+    Parameters
+    ----------
+    model, optimizer, loader, loss_fn, settings, scheduler, displace
+        See `lrfinder_widget.sweep.Sweep`.
+
+    Attributes
+    ----------
+    settings : SweepSettings
+        Those of each sweep.
+    starts : list of int
+        Where in the sequence of all points each sweep begins; a sweep is listed from its first
+        point on.
+    notes : list of str
+        What the user should know, in plain sentences, none of them twice.
+
+    Raises
+    ------
+    SettingsError, SweepInProgressError
+        As `lrfinder_widget.sweep.Sweep` does.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loader: Iterable[Any],
+        loss_fn: Callable[..., Tensor] | None = None,
+        settings: SweepSettings | None = None,
+        *,
+        scheduler: Any = None,
+        displace: Callable[[], None] | None = None,
+    ) -> None:
+        self.settings = settings or SweepSettings()
+        self._model = model
+        self._optimizer = optimizer
+        self._loader = loader
+        self._loss_fn = loss_fn
+        self._scheduler = scheduler
+        self.starts: list[int] = []
+        one_order = self.settings.repeats > 1 and has_one_order(loader)
+        self.notes = [ONE_ORDER] if one_order else []
+        self._reasons: list[str] = []
+        check_trainable(model, optimizer, loss_fn)  # before the claim asks for its parameters
+        self._claim = Claim(model, optimizer, displace)
+        self._sweep = self._sweep_number(0)
+        self._points = self._run()
+
+    @property
+    def loss_name(self) -> str:
+        """The loss that is used, in words; known from the first point on."""
+        return self._sweep.loss_name
+
+    @property
+    def optimizer(self) -> str:
+        """The name of the optimizer's class."""
+        return describe(self._optimizer)[0]
+
+    @cached_property
+    def network(self) -> str:
+        """The kind of network; see `lrfinder_widget.training.network_kind`."""
+        return network_kind(self._model)
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples a batch has; known from the first point on, 0 if it cannot be told."""
+        return self._sweep.batch_size
+
+    @property
+    def stop_reasons(self) -> list[str]:
+        """Why each sweep that has begun ended; ``"stopped"`` for one that has not."""
+        return [*self._reasons, self._sweep.stop_reason][: len(self.starts)]
+
+    @property
+    def stop_reason(self) -> str:
+        """Why most of the sweeps ended, the first of them on a tie; see `Sweep`.
+
+        ``"stopped"`` if not all of them came to their end.
+        """
+        reasons = self.stop_reasons
+        if len(reasons) < self.settings.repeats or reasons[-1] == STOPPED:
+            return STOPPED
+        return Counter(reasons).most_common(1)[0][0]
+
+    @property
+    def total(self) -> int:
+        """How many points there will be, if no sweep from here on ends early."""
+        starts = self.starts or [0]
+        to_end = self.settings.repeats - len(starts) + 1
+        return starts[-1] + to_end * self.settings.num_iter
+
+    def __iter__(self) -> Iterator[Point]:
+        return self
+
+    def __next__(self) -> Point:
+        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+            return next(self._points)
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return next(self._points)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the series here and restore; does nothing if it has ended."""
+        self._points.close()
+
+    def check_free(self) -> None:
+        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
+        self._claim.check()
+
+    def rest(self) -> None:
+        """Let other threads have the process's random generators while no step is taken."""
+        self._sweep.rest()
+
+    def _run(self) -> Points:
+        claim = self._claim
+        count = 0
+        try:
+            take(claim, self.notes)
+            for repeat in range(self.settings.repeats):
+                if repeat:
+                    self._reasons.append(self._sweep.stop_reason)
+                    self._sweep = self._sweep_number(repeat)
+                points = self._sweep.points()
+                try:
+                    first = next(points)
+                    self.starts.append(count)
+                    yield first
+                    count += yield from points
+                finally:
+                    points.close()
+        finally:
+            claim.release()
+        return count
+
+    def _sweep_number(self, repeat: int) -> Sweep:
+        sweep = Sweep(
+            self._model,
+            self._optimizer,
+            self._loader,
+            self._loss_fn,
+            self.settings,
+            scheduler=self._scheduler,
+            repeat=repeat,
+            claim=self._claim,
+        )
+        sweep.notes = self.notes
+        return sweep
