@@ -110,10 +110,11 @@ def landmarks(lrs: Vector, losses: Vector) -> Landmarks:
 def noise(losses: Vector) -> float:
     """Return the standard deviation of the losses about their curve.
 
-    The rise from point to point holds the noise twice, and of the curve itself next to nothing.
+    How far each point lies off the middle of its neighbours holds the noise one and a half times,
+    and of the curve itself next to nothing.
     """
-    rises = np.diff(losses)
-    return 1.4826 * float(np.median(np.abs(rises - np.median(rises)))) / math.sqrt(2)
+    off = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
+    return 1.4826 * float(np.median(np.abs(off))) / math.sqrt(1.5)
 
 
 def _standardized(lrs: Vector, losses: Vector) -> tuple[_Points, float]:
