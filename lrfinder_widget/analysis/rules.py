@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lrfinder_widget.analysis.landmarks import landmarks, noise
+from lrfinder_widget.analysis.landmarks import Landmarks, landmarks, noise
 from lrfinder_widget.analysis.shape import ROUNDING, before_blow_up, is_flat, lowest, slopes
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
@@ -191,14 +191,19 @@ def auto(lrs: Vector, losses: Vector) -> float:
     possible (`lrfinder_widget.analysis.landmarks`); its constants are `PAST_DESCENT`,
     `BEFORE_TAKE_OFF` and `SOFTNESS`.
     """
-    found = landmarks(lrs, losses)
-    learning = found.descent + PAST_DESCENT
-    stable = found.take_off - BEFORE_TAKE_OFF
-    # The smaller of the two, rounded off where they are close: a curve does not tell which of two
-    # equal ones is the smaller.
+    lr = 10 ** between(landmarks(lrs, losses), PAST_DESCENT, BEFORE_TAKE_OFF, SOFTNESS)
+    return float(min(max(lr, lrs[0]), lrs[-1]))
+
+
+def between(found: Landmarks, past: float, before: float, softness: float) -> float:
+    """Return the decade that lies past the descent and before the take-off by so many decades.
+
+    That is the lower of the two, rounded off where they are close: a curve does not tell which of
+    two equal ones is the lower.
+    """
+    learning, stable = found.descent + past, found.take_off - before
     lower, apart = min(learning, stable), abs(learning - stable)
-    decade = lower - SOFTNESS * math.log((1 + math.exp(-apart / SOFTNESS)) / 2)
-    return float(min(max(10**decade, lrs[0]), lrs[-1]))
+    return lower - softness * math.log((1 + math.exp(-apart / softness)) / 2)
 
 
 # `auto` is whatever is the best rule known; it stands here and nowhere else.
