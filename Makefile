@@ -51,9 +51,11 @@ test-front-end: $(MODULES) $(BUNDLE) $(BROWSER) ## Vitest, in Chromium
 test-python: $(INSTALLED) $(BUNDLE) $(BROWSER) ## pytest: without a browser, against a kernel, in JupyterLab
 	$(BIN)/pytest -q tests/unit tests/kernel tests/browser
 
-bench: $(INSTALLED) $(BUNDLE) $(BROWSER) ## time per step and bytes on the wire, beside the peers
+bench: $(INSTALLED) $(BUNDLE) $(BROWSER) ## time per step, bytes on the wire and suggestions, beside the peers
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/wire.py
+	$(BIN)/python benchmarks/suggestions.py
+	$(BIN)/python benchmarks/leave_out.py
 
 clean: ## remove all that these commands made
 	rm -rf $(VENV) js/node_modules lrfinder_widget/widget/static build dist \
