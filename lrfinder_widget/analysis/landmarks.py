@@ -57,7 +57,7 @@ DENSE = 16
 
 
 class Landmarks(NamedTuple):
-    """The decimal logarithms of two rates.
+    """The decimal logarithms of two rates, and how densely the curve is sampled.
 
     Parameters
     ----------
@@ -65,10 +65,13 @@ class Landmarks(NamedTuple):
         Where the loss is half-way down from its plateau.
     take_off
         Where it begins to rise again; beyond the curve if it has not.
+    density
+        Points a decade around the descent.
     """
 
     descent: float
     take_off: float
+    density: float
 
 
 class _Points(NamedTuple):
@@ -104,7 +107,15 @@ def landmarks(lrs: Vector, losses: Vector) -> Landmarks:
     log_weight[gap < NEAREST] = -np.inf
     weight = np.exp(log_weight - log_weight.max())
     weight /= weight.sum()
-    return Landmarks(float((weight * at_descent).sum()), float((weight * at_take_off).sum()))
+    descent, take_off = (float((weight * at).sum()) for at in (at_descent, at_take_off))
+    return Landmarks(descent, take_off, _density(np.log10(lrs), descent))
+
+
+def _density(decades: Vector, place: float) -> float:
+    """Return the points a decade within half a decade of a place."""
+    low, high = max(place - 0.5, float(decades[0])), min(place + 0.5, float(decades[-1]))
+    count = np.count_nonzero((decades >= low) & (decades <= high))
+    return max(float(count), 1.0) / max(high - low, STEP)
 
 
 def noise(losses: Vector) -> float:

@@ -97,7 +97,7 @@ def test_skipped_points_count_for_every_rule():
 
 
 def test_the_repr_shows_suggestion_points_and_ending():
-    assert repr(make()) == "LRFinderResult(suggestion 0.0103 (auto), 90 of 100 points, diverged)"
+    assert repr(make()) == "LRFinderResult(suggestion 0.0106 (auto), 90 of 100 points, diverged)"
 
 
 def test_an_unknown_ending_is_refused():
