@@ -49,10 +49,11 @@ PAST_DESCENT = 0.3
 BEFORE_TAKE_OFF = 0.9
 SOFTNESS = 0.3
 # The constants hold for the default of 100 points over eight decades. A sweep of ten times as many
-# has trained more by the time it comes to a rate, and its descent lies 0.9 decade lower; what is
-# a good rate for training does not. Giving two thirds of it back serves best.
+# has trained more by the time it comes to a rate: its descent lies 0.9 decade lower, its take-off
+# about half a decade; what is a good rate for training does not. So much of it is given back.
 DENSITY = 12.4
 DESCENT_BY_DENSITY = 0.6
+TAKE_OFF_BY_DENSITY = 0.4
 # The smoothed line errs by most of a deviation of the noise at its ends, and its lowest point is
 # where it errs most: less than four deviations is no rise.
 HIDDEN = 4.0
@@ -206,8 +207,9 @@ def between(found: Landmarks, past: float, before: float, softness: float) -> fl
     That is the lower of the two, rounded off where they are close: a curve does not tell which of
     two equal ones is the lower.
     """
-    moved = DESCENT_BY_DENSITY * math.log10(found.density / DENSITY)
-    learning, stable = found.descent + moved + past, found.take_off - before
+    denser = math.log10(found.density / DENSITY)
+    learning = found.descent + DESCENT_BY_DENSITY * denser + past
+    stable = found.take_off + TAKE_OFF_BY_DENSITY * denser - before
     lower, apart = min(learning, stable), abs(learning - stable)
     return lower - softness * math.log((1 + math.exp(-apart / softness)) / 2)
 
