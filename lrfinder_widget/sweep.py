@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import signal
 import threading
@@ -291,12 +292,24 @@ def check_trainable(model: Any, optimizer: Any, loss_fn: Any = None) -> None:
         raise SettingsError(
             "the model has no trainable parameter: every requires_grad is False, or it has none"
         )
+    if _needs_closure(optimizer):
+        raise SettingsError(
+            f"{type(optimizer).__name__}.step needs a closure that evaluates the loss again, which "
+            "the sweep does not give; sweep your own step with range_test(train_fn)"
+        )
     swept = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if swept.isdisjoint(id(parameter) for parameter in parameters):
         raise SettingsError(
             "the optimizer holds none of the model's parameters; build it from "
             "model.parameters() of this very model (after moving or wrapping it)"
         )
+
+
+def _needs_closure(optimizer: Optimizer) -> bool:
+    """Return whether the optimizer cannot step by itself, as LBFGS."""
+    # Torch and schedulers wrap `step` on class and instance; signature looks through both.
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def _device(model: nn.Module, wanted: Any) -> torch.device:
