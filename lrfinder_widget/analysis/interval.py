@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # How far a rate may lie from the suggested one and do about as well: a smaller rate only trains
 # more slowly, a larger one soon does harm. On the benchmark's pairs the regret at these ends is at
-# most 0.05 in five of six cases (benchmarks/suggestions.py prints how often).
+# most 0.05 in three of four cases (benchmarks/suggestions.py prints how often).
 BELOW = 2.0
 ABOVE = 1.5
 

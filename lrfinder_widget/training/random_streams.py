@@ -25,7 +25,7 @@ SLICE_SECONDS = 0.1
 class _Stream:
     """One shared generator: the notebook's state and the sweep's."""
 
-    # What a generator does in its first slices is taken to be the sweep's doing.
+    # What is drawn from a generator in its first slices is taken for the sweep's draws.
     _SLICES_TO_KNOW = 3
 
     def __init__(self, generator: SharedGenerator, seed: int | None, repeat: int) -> None:
