@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.optimizer_lr import describe
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import STOPPED, Sweep, check_trainable, take
+from lrfinder_widget.sweep import STOPPED, Iteration, Sweep, check_trainable, take
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.loader_facts import has_one_order
 from lrfinder_widget.training.network_kind import network_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-    from lrfinder_widget.sweep import Point, Points
+    from lrfinder_widget.sweep import Points
 
 ONE_ORDER = (
     "The loader yields its batches in the same order each time: the runs differ only in what the "
@@ -30,7 +28,7 @@ ONE_ORDER = (
 )
 
 
-class Series:
+class Series(Iteration):
     """An iterator over the points of ``settings.repeats`` sweeps, one sweep after the other.
 
     Each sweep begins from the state in which the first one found everything, with another order of
@@ -126,29 +124,6 @@ class Series:
         starts = self.starts or [0]
         to_end = self.settings.repeats - len(starts) + 1
         return starts[-1] + to_end * self.settings.num_iter
-
-    def __iter__(self) -> Iterator[Point]:
-        return self
-
-    def __next__(self) -> Point:
-        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
-            return next(self._points)
-        with torch.inference_mode(mode=False), torch.enable_grad():
-            return next(self._points)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the series here and restore; does nothing if it has ended."""
-        self._points.close()
-
-    def check_free(self) -> None:
-        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
-        self._claim.check()
 
     def rest(self) -> None:
         """Let other threads have the process's random generators while no step is taken."""

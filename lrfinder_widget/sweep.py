@@ -49,7 +49,37 @@ class Point(NamedTuple):
     loss: float
 
 
-class Sweep:
+class Iteration:
+    """What `Sweep` and `Series` share: an iterator over points that restores when it is closed."""
+
+    _points: Points
+    _claim: Claim
+
+    def __iter__(self) -> Iterator[Point]:
+        return self
+
+    def __next__(self) -> Point:
+        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+            return next(self._points)
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return next(self._points)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End here and restore; does nothing if it has ended."""
+        self._points.close()
+
+    def check_free(self) -> None:
+        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
+        self._claim.check()
+
+
+class Sweep(Iteration):
     """An iterator over the points of a sweep.
 
     Nothing is touched before the first ``next``; everything is restored when the points end, when
@@ -127,29 +157,6 @@ class Sweep:
     def batch_size(self) -> int:
         """How many samples a batch has; known from the first point on, 0 if it cannot be told."""
         return stated_batch_size(self._loader) or self._step.batch_size
-
-    def __iter__(self) -> Iterator[Point]:
-        return self
-
-    def __next__(self) -> Point:
-        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
-            return next(self._points)
-        with torch.inference_mode(mode=False), torch.enable_grad():
-            return next(self._points)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the sweep here and restore; does nothing if it has ended."""
-        self._points.close()
-
-    def check_free(self) -> None:
-        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
-        self._claim.check()
 
     def rest(self) -> None:
         """Let other threads have the process's random generators while no step is taken."""
