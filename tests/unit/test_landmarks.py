@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lrfinder_widget import lr_find
 from lrfinder_widget.analysis.curve import Curve
-from lrfinder_widget.analysis.landmarks import landmarks
+from lrfinder_widget.analysis.landmarks import Landmarks, landmarks
+from lrfinder_widget.analysis.rules import between
 from lrfinder_widget.analysis.suggestion import suggest
 from stored_curves import HEALTHY
 
@@ -155,3 +156,14 @@ def test_any_finite_losses_have_a_suggestion_within_the_range(losses, start, dec
     lrs = 10 ** np.linspace(start, start + decades, len(losses))
     found = suggest(Curve(lrs, losses))
     assert lrs[0] <= found <= lrs[-1]
+
+
+def test_a_sweep_ten_times_as_dense_is_given_back_what_it_shifts_descent_and_take_off_by():
+    def moved(descent, take_off):
+        sparse, dense = (
+            between(Landmarks(descent, take_off, density), 0.3, 0.9, 0.3) for density in (10, 100)
+        )
+        return dense - sparse
+
+    assert moved(-3.0, 9.0) == pytest.approx(0.6)
+    assert moved(9.0, -1.0) == pytest.approx(0.4)
