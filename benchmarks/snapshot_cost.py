@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from lrfinder_widget.training.snapshot import Snapshot
+from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ def measure() -> dict[str, Any]:
     tensors += [value for state in optimizer.state.values() for value in state.values()]
     size = sum(tensor.nbytes for tensor in tensors)
 
+    training = Training(model=model, optimizer=optimizer, loader=[])
     clones, snapshots = [], []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -42,12 +44,12 @@ def measure() -> dict[str, Any]:
         clones.append(time.perf_counter() - began)
         del copies
         began = time.perf_counter()
-        snapshot = Snapshot(model, optimizer)
+        snapshot = Snapshot(training)
         snapshot.restore()
         snapshots.append(time.perf_counter() - began)
         del snapshot
     with watched_memory() as peak:
-        snapshot = Snapshot(model, optimizer)
+        snapshot = Snapshot(training)
         snapshot.restore()
     return {
         "bytes": size,

@@ -7,6 +7,7 @@ from concurrent.futures import as_completed
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.points import Points
 from lrfinder_widget.sweep import Sweep
 from lrfinder_widget.training.packing import pack, unpack
 from lrfinder_widget.training.random_streams import notebook_seed
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from lrfinder_widget.settings import SweepSettings
-    from lrfinder_widget.training.packing import Training
+    from lrfinder_widget.training.training import Training
 
 # Two sweeps in threads of one process would draw from each other's random numbers.
 _one_at_a_time = threading.Lock()
@@ -25,8 +26,7 @@ _one_at_a_time = threading.Lock()
 class Run(NamedTuple):
     """What comes back of one repeat."""
 
-    lrs: list[float]
-    losses: list[float]
+    points: Points
     stop_reason: str
     notes: list[str]
     loss_name: str
@@ -82,10 +82,8 @@ def run_packed(packed: bytes, settings: SweepSettings, repeat: int) -> Run:
     """Sweep a training that was packed; this is what runs on the executor."""
     with _one_at_a_time:
         training = unpack(packed)
-        lrs: list[float] = []
-        losses: list[float] = []
-        with Sweep(*training, settings=settings, repeat=repeat) as sweep:
-            for _, lr, loss in sweep:
-                lrs.append(lr)
-                losses.append(loss)
-        return Run(lrs, losses, sweep.stop_reason, sweep.notes, sweep.loss_name, sweep.batch_size)
+        points = Points()
+        with Sweep(training, settings, repeat=repeat) as sweep:
+            for point in sweep:
+                points.append(point)
+        return Run(points, sweep.stop_reason, sweep.notes, sweep.loss_name, sweep.batch_size)

@@ -11,14 +11,15 @@ from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.dispatch import run_on
 from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.points import Points
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE
-from lrfinder_widget.training.packing import Training
+from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
 
     from torch import Tensor, nn
@@ -32,6 +33,9 @@ def lr_find(
     loss_fn: Callable[..., Tensor] | None = None,
     *,
     scheduler: Any = None,
+    compute_loss: Callable[[nn.Module, Any], Any] | None = None,
+    val_loader: Iterable[Any] | None = None,
+    scaler: Any = None,
     progress: bool = True,
     executor: Executor | None = None,
     **settings: Any,
@@ -65,6 +69,14 @@ def lr_find(
         first batch: the model's own loss, cross-entropy, or mean-squared error.
     scheduler
         A scheduler of the optimizer; it is not stepped.
+    compute_loss
+        A function of ``(model, batch)`` that returns the loss, in place of forward pass and
+        `loss_fn`; or a dict with ``"loss"`` and other scalars, which ``result.metrics`` holds.
+    val_loader
+        Batches on which the loss is evaluated after each step (``result.val_losses``); the first
+        ``val_batches`` of them.
+    scaler
+        Your ``torch.amp.GradScaler``; by default ``amp="fp16"`` uses one of the sweep's own.
     progress
         Whether to show a progress bar.
     executor
@@ -90,25 +102,32 @@ def lr_find(
         If another sweep trains the same parameters.
     """
     checked = _checked_settings(settings)
-    lrs: list[float] = []
-    losses: list[float] = []
-    series = Series(model, optimizer, loader, loss_fn, checked, scheduler=scheduler)
+    training = Training(
+        model=model,
+        optimizer=optimizer,
+        loader=loader,
+        loss_fn=loss_fn,
+        compute_loss=compute_loss,
+        val_loader=val_loader,
+        scheduler=scheduler,
+        scaler=scaler,
+    )
+    points = Points()
+    series = Series(training, checked)
     if executor is not None:
-        return _on_executor(executor, Training(model, optimizer, loader, loss_fn), series, progress)
+        return _on_executor(executor, training, series, progress)
     with series, _bar(series.total, "step", progress) as bar:
-        for index, lr, loss in series:
-            lrs.append(lr)
-            losses.append(loss)
-            if not index:
+        for point in series:
+            points.append(point)
+            if not point.index:
                 bar.total = series.total  # less than before if the last sweep ended early
             bar.update()
-    return result_of(series, lrs, losses)
+    return result_of(series, points)
 
 
 def result_of(
     series: Series,
-    lrs: Sequence[float],
-    losses: Sequence[float],
+    points: Points,
     settings: SweepSettings | None = None,
 ) -> LRFinderResult:
     """Return the result of a series from all its points so far.
@@ -117,18 +136,17 @@ def result_of(
     ----------
     series
         Where the points come from; it may be in progress.
-    lrs, losses
+    points
         The points of all its sweeps, one after the other.
     settings
         Those to read the curve with; by default the series' own.
     """
-    count = min(len(lrs), len(losses))
+    count = len(points)
     starts = [start for start in series.starts if start < count] or [0]
     reasons = series.stop_reasons or [series.stop_reason]
     results = [
-        LRFinderResult(
-            lrs=np.array(lrs[start:end]),
-            losses=np.array(losses[start:end]),
+        _result(
+            points.part(start, end),
             settings=settings or series.settings,
             stop_reason=reason,
             notes=tuple(series.notes),
@@ -142,6 +160,17 @@ def result_of(
     return LRFinderResult.combined(results)
 
 
+def _result(points: Points, **rest: Any) -> LRFinderResult:
+    return LRFinderResult(
+        lrs=points.lrs,
+        losses=points.losses,
+        val_losses=points.val_losses,
+        grad_norms=points.grad_norms,
+        metrics=points.metrics,
+        **rest,
+    )
+
+
 def _on_executor(
     executor: Executor,
     training: Training,
@@ -153,9 +182,8 @@ def _on_executor(
     with _bar(settings.repeats, "run", progress) as bar:
         runs = run_on(executor, training, settings, bar.update)
     results = [
-        LRFinderResult(
-            lrs=np.array(run.lrs),
-            losses=np.array(run.losses),
+        _result(
+            run.points,
             settings=settings,
             stop_reason=run.stop_reason,
             notes=(*series.notes, *run.notes),

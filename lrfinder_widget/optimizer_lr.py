@@ -23,6 +23,8 @@ from lrfinder_widget.scheduler_rates import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, MutableMapping, Sequence
+
     from torch.optim import Optimizer
 
 
@@ -31,7 +33,13 @@ def get_lr(optimizer: Optimizer) -> float:
     return number(optimizer.param_groups[0]["lr"])
 
 
-def set_lr(optimizer: Optimizer, lr: float, *, scheduler: Any = None) -> None:
+def set_lr(
+    optimizer: Optimizer,
+    lr: float,
+    *,
+    scheduler: Any = None,
+    groups: str | Sequence[str] = "ratios",
+) -> None:
     """Give the optimizer a learning rate, and bring its scheduler along.
 
     `lr` is the first parameter group's; the others keep their ratio to it. The ratios are those
@@ -50,6 +58,9 @@ def set_lr(optimizer: Optimizer, lr: float, *, scheduler: Any = None) -> None:
         schedulers included, so that from its next step on the schedule is the one that a
         scheduler built with `lr` would follow. Without it, a scheduler that computes rates from
         its own base overwrites `lr` at its next step.
+    groups
+        ``"ratios"``: as above; ``"equal"``: every group gets `lr`; names of groups: only these
+        are written, the first of them with `lr`.
 
     Raises
     ------
@@ -76,7 +87,7 @@ def set_lr(optimizer: Optimizer, lr: float, *, scheduler: Any = None) -> None:
     >>> get_lr(optimizer)
     0.003
     """
-    for note in change_lr(optimizer, lr, scheduler).notes:
+    for note in change_lr(optimizer, lr, scheduler, groups=groups).notes:
         warnings.warn(note, UserWarning, stacklevel=2)
 
 
@@ -113,10 +124,20 @@ class RateChange:
         self._writes.undo()
 
 
-def change_lr(optimizer: Optimizer, lr: float, scheduler: Any = None) -> RateChange:
-    """Do what `set_lr` does, and return a record that can undo it."""
+def change_lr(
+    optimizer: Optimizer,
+    lr: float,
+    scheduler: Any = None,
+    *,
+    groups: str | Sequence[str] = "ratios",
+    places: Iterable[tuple[MutableMapping[str, Any], str]] = (),
+) -> RateChange:
+    """Do what `set_lr` does, and return a record that can undo it.
+
+    `places` are mappings and keys under which the rate is kept elsewhere; it is written there too.
+    """
     rate = checked_rate(lr)
-    ratios = group_ratios(optimizer)
+    factors = group_factors(optimizer, groups)
     given = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
     given = [each for each in given if each is not None]
     schedulers = list({id(each): each for each in with_nested(given)}.values())
@@ -125,29 +146,34 @@ def change_lr(optimizer: Optimizer, lr: float, scheduler: Any = None) -> RateCha
     known = [each for each in schedulers if is_known(each)]
     unknown = {type(each).__name__ for each in schedulers if not is_known(each)}
 
-    groups = optimizer.param_groups
-    before = _floats(groups, "lr")
-    bases = [number(group.get("initial_lr", group["lr"])) for group in groups]
-    targets = [rate * ratio for ratio in ratios]
-    positions = warm_up_positions(groups, given)
+    own = optimizer.param_groups
+    before = _floats(own, "lr")
+    bases = [number(group.get("initial_lr", group["lr"])) for group in own]
+    targets = [
+        base if factor is None else rate * factor
+        for base, factor in zip(bases, factors, strict=True)
+    ]
+    positions = warm_up_positions(own, given)
     # All planned before the first is written: some may share a tensor.
     planned: list[tuple[Any, Any, float]] = [
         (group, "lr", target * position)
-        for group, target, position in zip(groups, targets, positions, strict=True)
+        for group, target, position, factor in zip(own, targets, positions, factors, strict=True)
+        if factor is not None
     ]
     for each in known:
-        planned.extend(scaled_rates(each, groups, bases, targets))
+        planned.extend(scaled_rates(each, own, bases, targets))
+    planned.extend((place, key, rate) for place, key in places)
 
     writes = _Writes()
     for place, key, value in planned:
         writes.put(place, key, value)
     for each in known:
         if "_last_lr" in vars(each):
-            writes.put(vars(each), "_last_lr", [_copy(group["lr"]) for group in groups])
-    labels = [group_label(group, index) for index, group in enumerate(groups)]
+            writes.put(vars(each), "_last_lr", [_copy(group["lr"]) for group in own])
+    labels = [group_label(group, index) for index, group in enumerate(own)]
     return RateChange(
         rate,
-        list(map(GroupRate, labels, before, _floats(groups, "lr"))),
+        list(map(GroupRate, labels, before, _floats(own, "lr"))),
         [
             f"the schedule of {name} could not be scaled: it may overwrite the new learning rate "
             "at its next step; build it anew with that rate"
@@ -165,7 +191,10 @@ def group_ratios(optimizer: Optimizer) -> list[float]:
     SettingsError
         If the first group's rate is 0 and another's is not: no multiple of 0 keeps that ratio.
     """
-    groups = optimizer.param_groups
+    return _ratios_to_first(optimizer.param_groups)
+
+
+def _ratios_to_first(groups: list[dict[str, Any]]) -> list[float]:
     rates = _floats(groups, "lr")
     if all("initial_lr" in group for group in groups):
         initial = _floats(groups, "initial_lr")
@@ -178,6 +207,40 @@ def group_ratios(optimizer: Optimizer) -> list[float]:
             )
         return [1.0] * len(rates)
     return [rate / rates[0] for rate in rates]
+
+
+def group_factors(
+    optimizer: Optimizer, groups: str | Sequence[str] = "ratios"
+) -> list[float | None]:
+    """Return each parameter group's rate as a multiple of the learning rate; None if not swept.
+
+    Parameters
+    ----------
+    groups
+        ``"ratios"``, ``"equal"`` or names of groups; see `SweepSettings`.
+
+    Raises
+    ------
+    SettingsError
+        If there is no group of such a name, or there are no ratios to keep.
+    """
+    own = optimizer.param_groups
+    if groups == "equal":
+        return [1.0] * len(own)
+    if groups == "ratios":
+        return [*group_ratios(optimizer)]
+    labels = [group_label(group, index) for index, group in enumerate(own)]
+    for name in groups:
+        if name not in labels:
+            raise SettingsError(
+                f"the optimizer has no parameter group {name!r}; it has {', '.join(labels)}"
+            )
+    swept = [index for index, label in enumerate(labels) if label in groups]
+    ratios = _ratios_to_first([own[index] for index in swept])
+    factors: list[float | None] = [None] * len(own)
+    for index, ratio in zip(swept, ratios, strict=True):
+        factors[index] = ratio
+    return factors
 
 
 def group_label(group: dict[str, Any], index: int) -> str:
@@ -204,15 +267,20 @@ class RateWriter:
     The ratios of the parameter groups are those at its construction.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        pairs = list(zip(optimizer.param_groups, group_ratios(optimizer), strict=True))
+    def __init__(self, optimizer: Optimizer, groups: str | Sequence[str] = "ratios") -> None:
+        factors = group_factors(optimizer, groups)
+        pairs = [
+            (group, factor)
+            for group, factor in zip(optimizer.param_groups, factors, strict=True)
+            if factor is not None
+        ]
         self._numbers = [(g, ratio) for g, ratio in pairs if not isinstance(g["lr"], Tensor)]
         self._tensors = [(g["lr"], ratio) for g, ratio in pairs if isinstance(g["lr"], Tensor)]
-        first = optimizer.param_groups[0]["lr"]
+        first = pairs[0][0]["lr"]
         self._dtype = first.dtype if isinstance(first, Tensor) else None
 
     def write(self, lr: float) -> float:
-        """Give every group its rate, and return the first group's as it is held there."""
+        """Give every swept group its rate, and return the first one's as it is held there."""
         for group, ratio in self._numbers:
             group["lr"] = lr * ratio
         if not self._tensors:

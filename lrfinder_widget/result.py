@@ -8,6 +8,7 @@ import os
 import uuid
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -33,7 +34,7 @@ from lrfinder_widget.schedules import code, one_cycle, warmup_cosine
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
@@ -92,6 +93,9 @@ class LRFinderResult:
         optimizer: str = "",
         network: str = "",
         batch_size: int = 0,
+        val_losses: ArrayLike = (),
+        grad_norms: ArrayLike = (),
+        metrics: Mapping[str, ArrayLike] | None = None,
     ) -> None:
         if stop_reason not in STOP_REASONS:
             raise LRFinderError(
@@ -105,6 +109,11 @@ class LRFinderResult:
         self._optimizer = optimizer
         self._network = network
         self._batch_size = batch_size
+        self._val_losses = _column(val_losses, self._curve)
+        self._grad_norms = _column(grad_norms, self._curve)
+        self._metrics = {
+            name: _column(values, self._curve) for name, values in (metrics or {}).items()
+        }
         self._several: tuple[Self, ...] = ()
         # A file cannot hold a function used as rule, but what it suggested.
         self._stored: Suggestion | None = None
@@ -168,6 +177,21 @@ class LRFinderResult:
         smoothed = smooth(self.lrs, self.losses, self.settings.beta)
         smoothed.setflags(write=False)
         return smoothed
+
+    @property
+    def val_losses(self) -> NDArray[np.float64]:
+        """The validation loss after each step; NaN without a ``val_loader``."""
+        return self._val_losses
+
+    @property
+    def grad_norms(self) -> NDArray[np.float64]:
+        """The norm of all gradients at each step, before clipping; NaN where not measured."""
+        return self._grad_norms
+
+    @property
+    def metrics(self) -> Mapping[str, NDArray[np.float64]]:
+        """Other scalars that ``compute_loss`` returned, by their names."""
+        return MappingProxyType(self._metrics)
 
     @property
     def settings(self) -> SweepSettings:
@@ -446,6 +470,15 @@ class LRFinderResult:
         if _was_function(stored.settings):
             result._stored = stored.suggestion
         return result
+
+
+def _column(values: ArrayLike, curve: Curve) -> NDArray[np.float64]:
+    """Return one number for each point, NaN where there is none."""
+    column = np.full(len(curve), np.nan)
+    given = np.asarray(values, dtype=np.float64)
+    column[: len(given)] = given
+    column.setflags(write=False)
+    return column
 
 
 def _suggested(result: LRFinderResult) -> Suggestion | None:

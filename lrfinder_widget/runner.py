@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.failure import Failure
 from lrfinder_widget.pace import Pace
+from lrfinder_widget.points import Points
 from lrfinder_widget.switch_interval import quick_thread_switching
 from lrfinder_widget.thread_context import ThreadContext
 
@@ -63,8 +64,8 @@ class Runner:
         ``"failed"`` or ``"closed"``.
     run_id : int
         Number of the current or last run; 0 before the first.
-    lrs, losses : list of float
-        The points of that run so far; those of several sweeps follow one another.
+    points : Points
+        Those of that run so far; those of several sweeps follow one another.
     starts : list of int
         Where among them each sweep begins; ``[0]`` for a single one.
     total : int
@@ -82,14 +83,23 @@ class Runner:
         self.state = IDLE
         self.run_id = 0
         self.sweep: Series | None = None
-        self.lrs: list[float] = []
-        self.losses: list[float] = []
+        self.points = Points()
         self.starts = [0]
         self.total = 0
         self.failure: Failure | None = None
         self.end_note = ""
         self.pace = Pace()
         _runners.add(self)
+
+    @property
+    def lrs(self) -> list[float]:
+        """The points' learning rates."""
+        return self.points.lrs
+
+    @property
+    def losses(self) -> list[float]:
+        """The points' losses."""
+        return self.points.losses
 
     @property
     def active(self) -> bool:
@@ -222,7 +232,7 @@ class Runner:
         self._end(STOPPED, "replaced by a new run")
         self.run_id += 1
         self.sweep = sweep
-        self.lrs, self.losses = [], []
+        self.points = Points()
         self.starts, self.total = [0], sweep.total
         self.failure = None
         self.end_note = ""
@@ -277,8 +287,7 @@ class Runner:
             if not point.index:
                 self.pace.prepared()
             self.pace.step(time.perf_counter() - began)
-            self.lrs.append(point.lr)
-            self.losses.append(point.loss)
+            self.points.append(point)
             if not point.index:
                 self.starts, self.total = [*sweep.starts], sweep.total
             self._listener.stepped(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrfinder_widget.optimizer_lr import describe
 from lrfinder_widget.settings import SweepSettings
@@ -14,12 +14,10 @@ from lrfinder_widget.training.loader_facts import has_one_order
 from lrfinder_widget.training.network_kind import network_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
-
-    from lrfinder_widget.sweep import Points
+    from lrfinder_widget.sweep import PointGenerator
+    from lrfinder_widget.training.training import Training
 
 ONE_ORDER = (
     "The loader yields its batches in the same order each time: the runs differ only in what the "
@@ -37,7 +35,7 @@ class Series(Iteration):
 
     Parameters
     ----------
-    model, optimizer, loader, loss_fn, settings, scheduler, displace
+    training, settings, displace
         See `lrfinder_widget.sweep.Sweep`.
 
     Attributes
@@ -58,27 +56,19 @@ class Series(Iteration):
 
     def __init__(
         self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        loader: Iterable[Any],
-        loss_fn: Callable[..., Tensor] | None = None,
+        training: Training,
         settings: SweepSettings | None = None,
         *,
-        scheduler: Any = None,
         displace: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
-        self._model = model
-        self._optimizer = optimizer
-        self._loader = loader
-        self._loss_fn = loss_fn
-        self._scheduler = scheduler
+        self._training = training
         self.starts: list[int] = []
-        one_order = self.settings.repeats > 1 and has_one_order(loader)
+        one_order = self.settings.repeats > 1 and has_one_order(training.loader)
         self.notes = [ONE_ORDER] if one_order else []
         self._reasons: list[str] = []
-        check_trainable(model, optimizer, loss_fn)  # before the claim asks for its parameters
-        self._claim = Claim(model, optimizer, displace)
+        check_trainable(training)  # before the claim asks for its parameters
+        self._claim = Claim(training.model, training.optimizer, displace)
         self._sweep = self._sweep_number(0)
         self._points = self._run()
 
@@ -90,12 +80,12 @@ class Series(Iteration):
     @property
     def optimizer(self) -> str:
         """The name of the optimizer's class."""
-        return describe(self._optimizer)[0]
+        return describe(self._training.optimizer)[0]
 
     @cached_property
     def network(self) -> str:
         """The kind of network; see `lrfinder_widget.training.network_kind`."""
-        return network_kind(self._model)
+        return network_kind(self._training.model)
 
     @property
     def batch_size(self) -> int:
@@ -129,7 +119,7 @@ class Series(Iteration):
         """Let other threads have the process's random generators while no step is taken."""
         self._sweep.rest()
 
-    def _run(self) -> Points:
+    def _run(self) -> PointGenerator:
         claim = self._claim
         count = 0
         try:
@@ -152,12 +142,8 @@ class Series(Iteration):
 
     def _sweep_number(self, repeat: int) -> Sweep:
         sweep = Sweep(
-            self._model,
-            self._optimizer,
-            self._loader,
-            self._loss_fn,
+            self._training,
             self.settings,
-            scheduler=self._scheduler,
             repeat=repeat,
             claim=self._claim,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     Rule = str | Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 
 STEP_MODES = ("exp", "linear")
+AMP = ("bf16", "fp16")
+GROUPS = ("ratios", "equal")
 MAX_SEED = 2**32 - 1  # NumPy's global generator takes no larger one
 # Beyond this the median no longer moves, and a slip of the finger costs an hour.
 MOST_REPEATS = 100
@@ -58,6 +61,33 @@ class SweepSettings:
     repeats
         How many sweeps are made, each from the same starting state with another order of the data
         and other random draws. Several tell how far the suggestion can be trusted.
+    accumulation_steps
+        How many batches' gradients an optimizer step adds up. A point's loss is their mean.
+    amp
+        ``"bf16"``, ``"fp16"`` or a ``torch.autocast``: forward pass and loss run under it. With
+        float16 the loss is scaled, and a step that the scaler skips is no point.
+    clip_grad_norm, clip_grad_value
+        Gradients are clipped to this norm, or to this value each, before a step.
+    groups
+        Which parameter groups are swept: ``"ratios"``, all of them, each at its ratio to the
+        first; ``"equal"``, all at the same rate; or the names of some (their ``"name"``, or
+        ``"group 0"``), while the others keep their rates.
+    grad_norms
+        Whether the norm of all gradients is recorded; by default where that costs less than 1 %
+        of a step.
+    val_batches
+        How many batches of a ``val_loader`` each validation loss is the mean of; they are the
+        same at every point.
+    fixed_batch
+        Train on the first batch only, again and again, as some textbooks do. The curve is smooth,
+        but it hides the noise that limits the rate in real training and shows how fast one batch
+        is learnt by heart: the suggestion tends to be too high.
+    replay
+        Accept a loader that can be read only once; what was read is kept and handed back, see
+        `lrfinder_widget.LRFinderResult.loader`.
+    snapshot
+        Where the state to put back is kept meanwhile: ``"same"`` (the device of each tensor),
+        ``"cpu"``, or the path of a folder to write it to. By default where there is room.
     """
 
     start_lr: float = 1e-7
@@ -72,6 +102,16 @@ class SweepSettings:
     seed: int | None = None
     rule: Rule = "auto"
     repeats: int = 1
+    accumulation_steps: int = 1
+    amp: str | torch.autocast | None = None
+    clip_grad_norm: float | None = None
+    clip_grad_value: float | None = None
+    groups: str | tuple[str, ...] = "ratios"
+    grad_norms: bool | None = None
+    val_batches: int = 1
+    fixed_batch: bool = False
+    replay: bool = False
+    snapshot: str | None = None
 
     def __post_init__(self) -> None:
         checked = {
@@ -86,6 +126,18 @@ class SweepSettings:
             "skip_end": _integer("skip_end", self.skip_end, at_least=0),
             "seed": None if self.seed is None else _seed(self.seed),
             "repeats": _integer("repeats", self.repeats, at_least=1, at_most=MOST_REPEATS),
+            "accumulation_steps": _integer(
+                "accumulation_steps", self.accumulation_steps, at_least=1
+            ),
+            "amp": _amp(self.amp),
+            "clip_grad_norm": _positive_or_none("clip_grad_norm", self.clip_grad_norm),
+            "clip_grad_value": _positive_or_none("clip_grad_value", self.clip_grad_value),
+            "groups": _groups(self.groups),
+            "grad_norms": None if self.grad_norms is None else _flag("grad_norms", self.grad_norms),
+            "val_batches": _integer("val_batches", self.val_batches, at_least=1),
+            "fixed_batch": _flag("fixed_batch", self.fixed_batch),
+            "replay": _flag("replay", self.replay),
+            "snapshot": _folder("snapshot", self.snapshot),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -144,6 +196,10 @@ class SweepSettings:
         fields["rule"] = rule_name(self.rule)
         if self.device is not None:
             fields["device"] = str(self.device)
+        if self.amp is not None:
+            fields["amp"] = amp_name(self.amp)
+        if not isinstance(self.groups, str):
+            fields["groups"] = list(self.groups)
         return fields
 
     @classmethod
@@ -195,6 +251,10 @@ def _number(name: str, value: object) -> float:
     return number
 
 
+def _positive_or_none(name: str, value: object) -> float | None:
+    return None if value is None else _positive(name, value)
+
+
 def _positive(name: str, value: object) -> float:
     number = _number(name, value)
     if number <= 0:
@@ -212,6 +272,54 @@ def _integer(name: str, value: object, *, at_least: int, at_most: int | None = N
     if at_most is not None and whole > at_most:
         raise SettingsError(f"{name} must be at most {at_most} (got {whole})")
     return whole
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise SettingsError(f"{name} must be True or False (got {value!r})")
+    return bool(value)
+
+
+def amp_name(amp: str | torch.autocast) -> str:
+    """Return ``"bf16"`` or ``"fp16"``, whichever `amp` computes in."""
+    if isinstance(amp, str):
+        return amp
+    return "fp16" if str(amp.fast_dtype) == "torch.float16" else "bf16"
+
+
+def _amp(value: object) -> Any:
+    if value is None or value in AMP:
+        return value
+    # Not imported for this alone: whoever passes one has imported torch.
+    if type(value).__name__ == "autocast" and hasattr(value, "fast_dtype"):
+        return value
+    raise SettingsError(
+        f"amp must be 'bf16', 'fp16', a torch.autocast or None (got {value!r})"
+        f"{_nearest(value, AMP)}"
+    )
+
+
+def _groups(value: object) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        if value not in GROUPS:
+            raise SettingsError(
+                "groups must be 'ratios', 'equal' or a list of parameter groups' names (got "
+                f"{value!r}){_nearest(value, GROUPS)}"
+            )
+        return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise SettingsError(
+        f"groups must be 'ratios', 'equal' or a list of parameter groups' names (got {value!r})"
+    )
+
+
+def _folder(name: str, value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(os.fspath(value))
+    raise SettingsError(f"{name} must be 'same', 'cpu', a folder's path or None (got {value!r})")
 
 
 def _beta(value: object) -> float:

@@ -8,15 +8,16 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.optimizer_lr import RateWriter
+from lrfinder_widget.optimizer_lr import RateWriter, group_factors
+from lrfinder_widget.points import Point
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.guard import Claim
@@ -27,10 +28,12 @@ from lrfinder_widget.training.snapshot import Snapshot
 from lrfinder_widget.training.step import TrainStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator
+
+    from lrfinder_widget.training.training import Training
 
     # What it returns at its end is their number.
-    Points = Generator["Point", None, int]
+    PointGenerator = Generator[Point, None, int]
 
 COMPLETED = "completed"
 DIVERGED = "diverged"
@@ -41,18 +44,10 @@ STOPPED = "stopped"
 WATCHED = 4
 
 
-class Point(NamedTuple):
-    """One optimizer step: its number, the learning rate it used, the loss before it."""
-
-    index: int  # type: ignore[assignment]  # tuple.index is not used
-    lr: float
-    loss: float
-
-
 class Iteration:
     """What `Sweep` and `Series` share: an iterator over points that restores when it is closed."""
 
-    _points: Points
+    _points: PointGenerator
     _claim: Claim
 
     def __iter__(self) -> Iterator[Point]:
@@ -87,13 +82,11 @@ class Sweep(Iteration):
 
     Parameters
     ----------
-    model, optimizer, loader, loss_fn
-        What is trained; see `lrfinder_widget.lr_find`.
+    training
+        What is trained. Its scheduler is not stepped; should a forward pass or a hook of the
+        user's do so, it is put back.
     settings
         The sweep's settings.
-    scheduler
-        A learning-rate scheduler of the optimizer. The sweep does not step it; should a forward
-        pass or a hook of the user's do so, it is put back.
     displace
         See `lrfinder_widget.training.guard.Claim`.
     repeat
@@ -121,28 +114,22 @@ class Sweep(Iteration):
 
     def __init__(
         self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        loader: Iterable[Any],
-        loss_fn: Callable[..., Tensor] | None = None,
+        training: Training,
         settings: SweepSettings | None = None,
         *,
-        scheduler: Any = None,
         displace: Callable[[], None] | None = None,
         repeat: int = 0,
         claim: Claim | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
-        check_trainable(model, optimizer, loss_fn)
-        refuse_one_shot(loader)
-        self._model = model
-        self._optimizer = optimizer
-        self._loader = loader
-        self._loss_fn = loss_fn
-        self._scheduler = scheduler
+        check_trainable(training)
+        refuse_one_shot(training.loader)
+        group_factors(training.optimizer, self.settings.groups)  # refuses names it does not have
+        self._training = training
         self._repeat = repeat
-        self._claim = claim or Claim(model, optimizer, displace)
-        self._step = TrainStep(model, optimizer, loss_fn, _device(model, self.settings.device))
+        self._claim = claim or Claim(training.model, training.optimizer, displace)
+        device = _device(training.model, self.settings.device)
+        self._step = TrainStep(training, self.settings, device)
         self._streams: RandomStreams | None = None
         self._points = self.points() if claim is not None else self._claimed_points()
         self.stop_reason = STOPPED
@@ -156,31 +143,29 @@ class Sweep(Iteration):
     @property
     def batch_size(self) -> int:
         """How many samples a batch has; known from the first point on, 0 if it cannot be told."""
-        return stated_batch_size(self._loader) or self._step.batch_size
+        return stated_batch_size(self._training.loader) or self._step.batch_size
 
     def rest(self) -> None:
         """Let other threads have the process's random generators while no step is taken."""
         if self._streams is not None:
             self._streams.leave()
 
-    def _claimed_points(self) -> Points:
+    def _claimed_points(self) -> PointGenerator:
         try:
             take(self._claim, self.notes)
             return (yield from self.points())
         finally:
             self._claim.release()
 
-    def points(self) -> Points:
+    def points(self) -> PointGenerator:
         """Return the bare generator of the points; the claim has to be held.
 
         It returns how many there were. An iteration over the sweep itself sees to grad mode too.
         """
-        snapshot = Snapshot(
-            self._model, self._optimizer, self._loss_fn, self._loader, self._scheduler
-        )
+        snapshot = Snapshot(self._training)
         others = OtherThreads()
         streams = self._streams = RandomStreams(others, self.settings.seed, self._repeat)
-        batches = BatchStream(self._loader)
+        batches = BatchStream(self._training.loader)
         try:
             self._prepare(snapshot)
             return (yield from self._steps(snapshot, streams, others, batches))
@@ -200,8 +185,9 @@ class Sweep(Iteration):
         snapshot.detach_gradients()
         if self._repeat:
             snapshot.draw_anew(self._repeat)
-        if not any(module.training for module in self._model.modules()):
-            self._model.train()
+        model = self._training.model
+        if not any(module.training for module in model.modules()):
+            model.train()
             self._note(
                 "The model was in eval mode: the sweep trains it in train mode and puts it back."
             )
@@ -212,24 +198,27 @@ class Sweep(Iteration):
         streams: RandomStreams,
         others: OtherThreads,
         batches: BatchStream,
-    ) -> Points:
+    ) -> PointGenerator:
         claim, step = self._claim, self._step
-        writer = RateWriter(self._optimizer)
+        writer = RateWriter(self._training.optimizer, self.settings.groups)
+        micro_batches = self.settings.accumulation_steps
         diverged = Divergence(self.settings.diverge_threshold)
-        for index, lr in enumerate(learning_rates(self.settings).tolist()):
+        lrs = learning_rates(self.settings).tolist()
+        index = 0
+        while index < len(lrs):
             if streams.out():
                 snapshot.note_changes(by_sweep=False)
                 streams.enter()
             restarts = batches.restarts
-            batch = next(batches)
+            taken = [next(batches) for _ in range(micro_batches)]
             if batches.restarts != restarts:
                 streams.expect_draws()
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)
-            used = writer.write(lr)
+            used = writer.write(lrs[index])
             claim.step = index + 1
             try:
-                loss = step(batch)
+                outcome = step(taken)
             finally:
                 claim.step = 0
             if index < WATCHED:
@@ -239,15 +228,18 @@ class Sweep(Iteration):
                 streams.leave()
                 # Threads that wait for the interpreter get their turn now, with their own stream.
                 time.sleep(0)
-            yield Point(index, used, loss)
-            if not math.isfinite(loss):
+            if outcome is None:  # skipped by the gradient scaler: no step, no point
+                continue
+            yield Point(index, used, *outcome)
+            index += 1
+            if not math.isfinite(outcome.loss):
                 self.stop_reason = NON_FINITE
-                return index + 1
-            if diverged.update(loss):
+                return index
+            if diverged.update(outcome.loss):
                 self.stop_reason = DIVERGED
-                return index + 1
+                return index
         self.stop_reason = COMPLETED
-        return self.settings.num_iter
+        return index
 
     def _note_moved_generators(self, streams: RandomStreams) -> None:
         moved = streams.moved_by_others()
@@ -277,8 +269,11 @@ def take(claim: Claim, notes: list[str]) -> None:
         )
 
 
-def check_trainable(model: Any, optimizer: Any, loss_fn: Any = None) -> None:
-    """Raise `SettingsError` unless `optimizer` trains `model`."""
+def check_trainable(training: Training) -> None:
+    """Raise `SettingsError` unless the optimizer trains the model."""
+    model: Any = training.model
+    optimizer: Any = training.optimizer
+    loss_fn: Any = training.loss_fn
     if not isinstance(model, nn.Module):
         raise SettingsError(f"model must be a torch.nn.Module (got {type(model).__name__})")
     if not isinstance(optimizer, Optimizer):

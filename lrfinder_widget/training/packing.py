@@ -6,26 +6,21 @@ import copyreg
 import io
 import pickle
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.batches import own_copy
+from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
 
 
-class Training(NamedTuple):
-    """What is trained, and on what."""
-
-    model: nn.Module
-    optimizer: Optimizer
-    loader: Iterable[Any]
-    loss_fn: Callable[..., torch.Tensor] | None
+# What goes to another process; schedulers and what an adapter adds stay here.
+_PARTS = ("model", "optimizer", "loader", "loss_fn", "compute_loss", "val_loader", "scaler")
 
 
 def pack(training: Training) -> bytes:
@@ -38,11 +33,14 @@ def pack(training: Training) -> bytes:
     SettingsError
         If a part cannot be pickled; the message names it.
     """
-    training = training._replace(loader=own_copy(training.loader))
+    parts = {name: getattr(training, name) for name in _PARTS}
+    parts["loader"] = own_copy(training.loader)
+    if training.val_loader is not None:
+        parts["val_loader"] = own_copy(training.val_loader)
     try:
-        return _dump(training)
+        return _dump(parts)
     except Exception as error:
-        raise SettingsError(_unpicklable(training, error)) from error
+        raise SettingsError(_unpicklable(parts, error)) from error
 
 
 def unpack(packed: bytes) -> Training:
@@ -54,13 +52,13 @@ def unpack(packed: bytes) -> Training:
         If this process does not have what it is made of.
     """
     try:
-        training: Training = torch.load(io.BytesIO(packed), weights_only=False)
+        parts = torch.load(io.BytesIO(packed), weights_only=False)
     except Exception as error:
         raise SettingsError(
             f"the executor's process cannot unpickle the model, optimizer, loader or loss_fn "
             f"({type(error).__name__}: {error}); {_REMEDY}"
         ) from error
-    return training
+    return Training(**parts)
 
 
 _REMEDY = (
@@ -76,8 +74,8 @@ def _dump(thing: Any) -> bytes:
     return file.getvalue()
 
 
-def _unpicklable(training: Training, error: Exception) -> str:
-    for name, part in zip(training._fields, training, strict=True):
+def _unpicklable(parts: Mapping[str, Any], error: Exception) -> str:
+    for name, part in parts.items():
         try:
             _dump(part)
         except Exception as own_error:  # noqa: BLE001 - as in `pack`

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import types
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -17,6 +17,9 @@ from lrfinder_widget.training.object_snapshot import ObjectSnapshot
 from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot, with_wrapped
 from lrfinder_widget.training.own_generators import generators_in
 from lrfinder_widget.training.reachable import reachable_from
+
+if TYPE_CHECKING:
+    from lrfinder_widget.training.training import Training
 
 
 class Snapshot:
@@ -31,16 +34,11 @@ class Snapshot:
     `lrfinder_widget.training.random_streams`.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        loss_fn: Any = None,
-        loader: Any = None,
-        scheduler: Any = None,
-    ) -> None:
+    def __init__(self, training: Training) -> None:
+        optimizer, loader, loss_fn = training.optimizer, training.loader, training.loss_fn
+        scheduler = training.scheduler
         self._memory = Memory()
-        modules = modules_of(model, loss_fn)
+        modules = modules_of(training.model, loss_fn)
         self._modules = [ModuleSnapshot(module, self._memory) for module in modules]
         swept = [each for group in optimizer.param_groups for each in group["params"]]
         self._memory.remember_all(swept)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
+from lrfinder_widget.points import NONE
 from lrfinder_widget.training.batch_layout import Parts, layout_of, samples_in
 from lrfinder_widget.training.batches import to_device
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     import torch
-    from torch import nn
-    from torch.optim import Optimizer
+
+    from lrfinder_widget.settings import SweepSettings
+    from lrfinder_widget.training.training import Training
+
+
+class Outcome(NamedTuple):
+    """What a step tells; see `lrfinder_widget.points.Point`."""
+
+    loss: float
+    val_loss: float = math.nan
+    grad_norm: float = math.nan
+    metrics: Mapping[str, float] = NONE
 
 
 class TrainStep:
@@ -25,24 +37,18 @@ class TrainStep:
 
     Parameters
     ----------
-    model, optimizer
+    training
         What is trained.
-    loss_fn
-        A function of ``(output, target)`` that returns a scalar, or None to infer one.
+    settings
+        Those of the sweep.
     device
         Where batches are moved to.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        loss_fn: Callable[..., Tensor] | None,
-        device: torch.device,
-    ) -> None:
-        self._model = model
-        self._optimizer = optimizer
-        self._loss_fn = loss_fn
+    def __init__(self, training: Training, settings: SweepSettings, device: torch.device) -> None:
+        self._model = training.model
+        self._optimizer = training.optimizer
+        loss_fn = self._loss_fn = training.loss_fn
         self._device = device
         self._layout: Callable[[Any], Parts] | None = None
         self._loss: Loss | None = None
@@ -50,8 +56,9 @@ class TrainStep:
         self.batch_size = 0
         self.loss_name = "" if loss_fn is None else name_of(loss_fn)
 
-    def __call__(self, batch: Any) -> float:
-        """Train on `batch`, and return the loss before the step."""
+    def __call__(self, batches: Sequence[Any]) -> Outcome | None:
+        """Take one optimizer step on `batches`; None if it was skipped."""
+        (batch,) = batches
         args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
         device = self._device
         self._optimizer.zero_grad()
@@ -68,7 +75,7 @@ class TrainStep:
         loss = self._loss(output, target) if self._loss else self._first_loss(output, target)
         loss.backward()
         self._optimizer.step()
-        return loss.item()
+        return Outcome(loss.item())
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)

@@ -18,15 +18,14 @@ from lrfinder_widget.series import Series
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
 
     from lrfinder_widget.schedules import Kind
     from lrfinder_widget.settings import SweepSettings
+    from lrfinder_widget.training.training import Training
 
 
 class Finder:
@@ -44,23 +43,15 @@ class Finder:
 
     def __init__(
         self,
-        model: nn.Module,
-        optimizer: Optimizer,
-        loader: Iterable[Any],
-        loss_fn: Callable[..., Tensor] | None,
-        *,
-        scheduler: Any,
+        training: Training,
         settings: SweepSettings,
         listener: Listener,
     ) -> None:
         resolve(settings.rule)
         self.settings = settings
-        self.optimizer = optimizer
+        self.optimizer = training.optimizer
         self.result: LRFinderResult | None = None
-        self._model = model
-        self._loader = loader
-        self._loss_fn = loss_fn
-        self._scheduler = scheduler
+        self._training = training
         self._changes: list[RateChange] = []
         self._new_sweep()  # refuses now what it would refuse later
         self.runner = Runner(listener)
@@ -99,7 +90,13 @@ class Finder:
 
     def apply(self, lr: float) -> RateChange:
         """Set the optimizer's learning rate; on the runner's thread, with no sweep running."""
-        change = change_lr(self.optimizer, lr, self._scheduler)
+        change = change_lr(
+            self.optimizer,
+            lr,
+            self._training.scheduler,
+            groups=self.settings.groups,
+            places=self._training.rate_places,
+        )
         self._changes.append(change)
         return change
 
@@ -148,7 +145,7 @@ class Finder:
         if series is None:
             return LRFinderResult(lrs=(), losses=(), settings=self.settings)
         settings = series.settings.replace(beta=self.settings.beta, **changes)
-        return result_of(series, runner.lrs[:count], runner.losses[:count], settings)
+        return result_of(series, runner.points.part(0, count), settings)
 
     def smooth(
         self, lrs: Sequence[float], losses: Sequence[float], starts: Sequence[int]
@@ -183,15 +180,7 @@ class Finder:
             raise LRFinderError("no sweep was started: call show() or run() first")
 
     def _new_sweep(self) -> Series:
-        return Series(
-            self._model,
-            self.optimizer,
-            self._loader,
-            self._loss_fn,
-            self.settings,
-            scheduler=self._scheduler,
-            displace=self._give_way,
-        )
+        return Series(self._training, self.settings, displace=self._give_way)
 
     def _give_way(self) -> None:
         self.runner.stop("a new sweep of this model took its place").result()

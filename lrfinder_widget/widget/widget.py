@@ -13,6 +13,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.optimizer_lr import checked_rate
 from lrfinder_widget.runner import CLOSED, IDLE
 from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.training.training import Training
 from lrfinder_widget.widget.finder import Finder
 from lrfinder_widget.widget.messages import parse_selection
 from lrfinder_widget.widget.pages import Pages
@@ -53,6 +54,8 @@ class LRFinderWidget(anywidget.AnyWidget):
         the first batch, and shown.
     scheduler
         A learning-rate scheduler whose rates *Apply* brings along; see `set_lr`.
+    compute_loss, val_loader, scaler
+        See `lr_find`.
     **settings
         See `SweepSettings`: ``start_lr``, ``end_lr``, ``num_iter``, ``repeats``, ``rule``, …
 
@@ -95,21 +98,36 @@ class LRFinderWidget(anywidget.AnyWidget):
         loss_fn: Callable[..., Tensor] | None = None,
         *,
         scheduler: Any = None,
+        compute_loss: Callable[[nn.Module, Any], Any] | None = None,
+        val_loader: Iterable[Any] | None = None,
+        scaler: Any = None,
         **settings: Any,
     ) -> None:
-        self._pages = Pages(self)
-        self._finder = Finder(
-            model,
-            optimizer,
-            loader,
-            loss_fn,
+        training = Training(
+            model=model,
+            optimizer=optimizer,
+            loader=loader,
+            loss_fn=loss_fn,
+            compute_loss=compute_loss,
+            val_loader=val_loader,
             scheduler=scheduler,
-            settings=SweepSettings.from_keywords(**settings),
-            listener=self._pages,
+            scaler=scaler,
         )
+        self._open(training, SweepSettings.from_keywords(**settings))
+
+    def _open(self, training: Training, settings: SweepSettings) -> None:
+        self._pages = Pages(self)
+        self._finder = Finder(training, settings, listener=self._pages)
         self._runner = self._finder.runner
         super().__init__()
         self._pages.open(self._finder)
+
+    @classmethod
+    def _of(cls, training: Training, settings: dict[str, Any]) -> Self:
+        """Return a widget for what an adapter made of a framework's objects."""
+        widget = cls.__new__(cls)
+        widget._open(training, SweepSettings.from_keywords(**settings))  # noqa: SLF001 - its own
+        return widget
 
     def show(self, *, wait: bool = False) -> Self:
         """Show the widget in this cell and start a sweep, if none has run yet.

@@ -11,6 +11,7 @@ from torch.optim import SGD
 
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.sweep import Sweep
+from lrfinder_widget.training.training import Training as Swept
 from specimens import (
     LOADERS,
     LOADERS_WITH_WORKERS,
@@ -55,12 +56,14 @@ class Training:
 
     def sweep(self, loss_fn=None, **settings):
         chosen = {"start_lr": 1e-3, "end_lr": 0.5, "num_iter": 12, "diverge_threshold": None}
-        return Sweep(
-            self.model,
-            self.optimizer,
-            self.loader,
-            loss_fn or self.loss_fn,
-            SweepSettings(**{**chosen, **settings}),
+        return Sweep(self.for_sweep(loss_fn), SweepSettings(**{**chosen, **settings}))
+
+    def for_sweep(self, loss_fn=None):
+        return Swept(
+            model=self.model,
+            optimizer=self.optimizer,
+            loader=self.loader,
+            loss_fn=loss_fn or self.loss_fn,
             scheduler=self.scheduler,
         )
 

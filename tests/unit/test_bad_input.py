@@ -20,6 +20,7 @@ from lrfinder_widget import (
     range_test,
 )
 from lrfinder_widget.sweep import Sweep
+from lrfinder_widget.training.training import Training as Swept
 from specimens import FEATURES, Samples, batches_of_4, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -279,9 +280,9 @@ def test_bad_input_is_told_when_the_sweep_is_built():
     training = new_training()
     other = SGD(mlp().parameters(), lr=0.1)
     with pytest.raises(SettingsError):
-        Sweep(training.model, other, training.loader)
+        Sweep(Swept(model=training.model, optimizer=other, loader=training.loader))
     with pytest.raises(SettingsError):
-        Sweep(training.model, training.optimizer, iter([]))
+        Sweep(Swept(model=training.model, optimizer=training.optimizer, loader=iter([])))
 
 
 @pytest.mark.parametrize(

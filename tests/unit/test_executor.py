@@ -14,7 +14,8 @@ from torch.nn import functional
 from evidence import differences, new_training
 from lrfinder_widget import SettingsError, SweepInProgressError, lr_find
 from lrfinder_widget.series import Series
-from lrfinder_widget.training.packing import Training, pack, unpack
+from lrfinder_widget.training.packing import pack, unpack
+from lrfinder_widget.training.training import Training
 from specimens import FEATURES, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -130,7 +131,7 @@ def test_optimizers_whose_own_pickling_forgets_something_are_taken_along_whole()
     model = mlp()
     optimizer = torch.optim.LBFGS(model.parameters())
     torch.optim.lr_scheduler.StepLR(optimizer, 1)
-    copy = unpack(pack(Training(model, optimizer, [], None)))
+    copy = unpack(pack(Training(model=model, optimizer=optimizer, loader=[])))
     assert copy.optimizer._params[0] is next(copy.model.parameters())
     assert copy.optimizer.param_groups[0]["params"][0] is next(copy.model.parameters())
     assert "step" not in vars(copy.optimizer) or "StepLR" not in repr(copy.optimizer.step)
@@ -184,7 +185,7 @@ def test_what_is_no_executor_is_refused():
 
 def test_a_model_in_the_middle_of_a_sweep_is_not_copied():
     training = new_training()
-    with Series(training.model, training.optimizer, training.loader) as series:
+    with Series(training.for_sweep()) as series:
         next(series)
         with pytest.raises(SweepInProgressError):
             found(training, AtOnce())
@@ -231,7 +232,7 @@ def test_views_of_one_memory_stay_views_of_one_memory():
     model = nn.Linear(FEATURES, 2)
     model.register_buffer("row", model.weight.detach()[0])
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    copy = unpack(pack(Training(model, optimizer, [], None)))
+    copy = unpack(pack(Training(model=model, optimizer=optimizer, loader=[])))
     with torch.no_grad():
         copy.model.weight.zero_()
     assert not copy.model.row.any()

@@ -15,6 +15,7 @@ ROOMS = (
     "errors",
     "seeding",
     "settings",
+    "points",
     "scheduler_rates",
     "optimizer_lr",
     "training",

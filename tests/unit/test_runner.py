@@ -16,6 +16,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.runner import Runner
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.training.training import Training
 from specimens import CLASSES, FEATURES, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -59,7 +60,10 @@ class Swept:
     def sweep(self, num_iter=20, loss_fn=None, **settings):
         chosen = {"num_iter": num_iter, "diverge_threshold": None, "end_lr": 0.1}
         settings = SweepSettings(**{**chosen, **settings})
-        return Series(self.model, self.optimizer, self.batches, loss_fn, settings)
+        training = Training(
+            model=self.model, optimizer=self.optimizer, loader=self.batches, loss_fn=loss_fn
+        )
+        return Series(training, settings)
 
     def endless(self):
         return self.sweep(num_iter=1_000_000)
@@ -326,6 +330,7 @@ from torch import nn
 from lrfinder_widget.runner import Runner
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.series import Series
+from lrfinder_widget.training.training import Training
 
 torch.set_num_threads(1)
 model = nn.Linear(4, 2)
@@ -344,7 +349,7 @@ def fingerprint():
     print("restored" if same and optimizer.param_groups[0]["lr"] == 0.1 else "touched")
 
 runner = Runner(Silent())
-runner.run(Series(model, optimizer, loader, settings=SweepSettings(
+runner.run(Series(Training(model=model, optimizer=optimizer, loader=loader), SweepSettings(
     num_iter=10**6, end_lr=0.1, diverge_threshold=None)))
 while len(runner.losses) < 5:
     time.sleep(0.001)
@@ -385,7 +390,8 @@ def test_an_end_is_not_held_up_by_a_step_that_never_ends():
         "runner.stop().result()\n"
         "from lrfinder_widget import runner as module\n"
         "module._EXIT_SECONDS = 0.2\n"
-        "runner.run(Series(model, optimizer, loader, stuck))\n"
+        "hangs = Training(model=model, optimizer=optimizer, loader=loader, loss_fn=stuck)\n"
+        "runner.run(Series(hangs))\n"
         "started.wait()\n"
     )
     script = SCRIPT.format(

@@ -33,14 +33,7 @@ SHORT = {"num_iter": 7, "diverge_threshold": None, "end_lr": 0.1}
 
 
 def series_of(training, loss_fn=None, **settings):
-    return Series(
-        training.model,
-        training.optimizer,
-        training.loader,
-        loss_fn or training.loss_fn,
-        SweepSettings(**{**SHORT, **settings}),
-        scheduler=training.scheduler,
-    )
+    return Series(training.for_sweep(loss_fn), SweepSettings(**{**SHORT, **settings}))
 
 
 def runs_of(series):
@@ -66,7 +59,7 @@ def generator():
 def test_the_first_of_several_is_the_single_sweep(repeats, seed):
     training = new_training("batch norm and dropout")
     settings = SweepSettings(**SHORT, seed=seed)
-    alone = [tuple(point) for point in Sweep(*_parts(training), settings)]
+    alone = [tuple(point) for point in Sweep(training.for_sweep(), settings)]
     points = [tuple(point) for point in series_of(training, repeats=repeats, seed=seed)]
     assert points[:7] == alone
     assert len(points) == 7 * repeats
