@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import signal
 import threading
@@ -16,8 +15,9 @@ from torch.optim import Optimizer
 
 from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.optimizer_lr import RateWriter, group_factors
+from lrfinder_widget.parameter_groups import group_factors
 from lrfinder_widget.points import Point
+from lrfinder_widget.rate_writing import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.guard import Claim
@@ -39,6 +39,12 @@ COMPLETED = "completed"
 DIVERGED = "diverged"
 NON_FINITE = "non-finite loss"
 STOPPED = "stopped"
+# A scale that was halved so often in a row is far below anything that helps.
+MOST_SKIPPED = 50
+OVERFLOWS = (
+    f"The gradient scaler skipped {MOST_SKIPPED} steps in a row, since the gradients are not "
+    "finite at any loss scale: look for NaN or infinity in the data, or use amp='bf16'."
+)
 # Steps around which the parameter groups are looked at: an optimizer that keeps a counter in one
 # changes it at each. After them, a change while nobody else ran is the sweep's too.
 WATCHED = 4
@@ -204,7 +210,7 @@ class Sweep(Iteration):
         micro_batches = self.settings.accumulation_steps
         diverged = Divergence(self.settings.diverge_threshold)
         lrs = learning_rates(self.settings).tolist()
-        index = 0
+        index = skipped = 0
         while index < len(lrs):
             if streams.out():
                 snapshot.note_changes(by_sweep=False)
@@ -229,17 +235,28 @@ class Sweep(Iteration):
                 # Threads that wait for the interpreter get their turn now, with their own stream.
                 time.sleep(0)
             if outcome is None:  # skipped by the gradient scaler: no step, no point
-                continue
-            yield Point(index, used, *outcome)
-            index += 1
-            if not math.isfinite(outcome.loss):
+                skipped += 1
+                if skipped < MOST_SKIPPED:
+                    continue
+                self._note(OVERFLOWS)
                 self.stop_reason = NON_FINITE
                 return index
-            if diverged.update(outcome.loss):
-                self.stop_reason = DIVERGED
+            skipped = 0
+            yield Point(index, used, *outcome)
+            index += 1
+            if self._ends_with(outcome.loss, diverged):
                 return index
         self.stop_reason = COMPLETED
         return index
+
+    def _ends_with(self, loss: float, diverged: Divergence) -> bool:
+        if not math.isfinite(loss):
+            self.stop_reason = NON_FINITE
+        elif diverged.update(loss):
+            self.stop_reason = DIVERGED
+        else:
+            return False
+        return True
 
     def _note_moved_generators(self, streams: RandomStreams) -> None:
         moved = streams.moved_by_others()
@@ -294,24 +311,12 @@ def check_trainable(training: Training) -> None:
         raise SettingsError(
             "the model has no trainable parameter: every requires_grad is False, or it has none"
         )
-    if _needs_closure(optimizer):
-        raise SettingsError(
-            f"{type(optimizer).__name__}.step needs a closure that evaluates the loss again, which "
-            "the sweep does not give; sweep your own step with range_test(train_fn)"
-        )
     swept = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if swept.isdisjoint(id(parameter) for parameter in parameters):
         raise SettingsError(
             "the optimizer holds none of the model's parameters; build it from "
             "model.parameters() of this very model (after moving or wrapping it)"
         )
-
-
-def _needs_closure(optimizer: Optimizer) -> bool:
-    """Return whether the optimizer cannot step by itself, as LBFGS."""
-    # Torch and schedulers wrap `step` on class and instance; signature looks through both.
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 def _device(model: nn.Module, wanted: Any) -> torch.device:

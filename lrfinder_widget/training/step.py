@@ -1,21 +1,26 @@
-"""One training step on one batch."""
+"""One optimizer step: forward, backward, clipping, the step, and what it tells."""
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
 from torch import Tensor
 
+from lrfinder_widget.errors import LossInferenceError, SettingsError
 from lrfinder_widget.points import NONE
-from lrfinder_widget.training.batch_layout import Parts, layout_of, samples_in
-from lrfinder_widget.training.batches import to_device
-from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
+from lrfinder_widget.training.batch_loss import BatchLoss, is_scalar
+from lrfinder_widget.training.gradients import Gradients
+from lrfinder_widget.training.loss import name_of
+from lrfinder_widget.training.precision import autocast_for, scaled_step, scaler_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    import torch
+    from torch.optim import Optimizer
 
     from lrfinder_widget.settings import SweepSettings
     from lrfinder_widget.training.training import Training
@@ -31,9 +36,7 @@ class Outcome(NamedTuple):
 
 
 class TrainStep:
-    """Forward, loss, backward, optimizer step; returns the loss.
-
-    The first batch decides how batches are taken apart and, with no `loss_fn`, which loss fits.
+    """Takes optimizer steps.
 
     Parameters
     ----------
@@ -43,51 +46,175 @@ class TrainStep:
         Those of the sweep.
     device
         Where batches are moved to.
+
+    Raises
+    ------
+    SettingsError
+        If the settings ask for what the optimizer, or a framework's own step, cannot do.
     """
 
     def __init__(self, training: Training, settings: SweepSettings, device: torch.device) -> None:
+        check_step(training, settings)
         self._model = training.model
         self._optimizer = training.optimizer
-        loss_fn = self._loss_fn = training.loss_fn
-        self._device = device
-        self._layout: Callable[[Any], Parts] | None = None
-        self._loss: Loss | None = None
-        # How many samples the first batch has; 0 if that cannot be told.
-        self.batch_size = 0
-        self.loss_name = "" if loss_fn is None else name_of(loss_fn)
+        self._loss = BatchLoss(training, device)
+        self._autocast = autocast_for(settings.amp, device)
+        self._scaler = scaler_for(settings.amp, training.scaler, device)
+        self._gradients = Gradients(training.optimizer, settings)
+        self._own_step = training.train_step
+        self._metrics: dict[str, list[Any]] = {}
+        self._validation: Sequence[Any] = ()
+        self._take: Callable[[Sequence[Any]], Outcome | None] = self._plain
+        if training.train_step is not None:
+            self._take = self._by_framework
+        elif needs_closure(training.optimizer):
+            self._take = self._with_closure
+
+    @property
+    def loss_name(self) -> str:
+        """The loss, in words; known from the first step on."""
+        return self._loss.name if self._own_step is None else name_of(self._own_step)
+
+    @property
+    def batch_size(self) -> int:
+        """How many samples the first batch had; 0 if that cannot be told."""
+        return self._loss.batch_size
+
+    def validate_on(self, batches: Sequence[Any]) -> None:
+        """Evaluate the loss on `batches` after each step from now on."""
+        self._validation = batches
 
     def __call__(self, batches: Sequence[Any]) -> Outcome | None:
-        """Take one optimizer step on `batches`; None if it was skipped."""
-        (batch,) = batches
-        args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
-        device = self._device
+        """Take one step on the mean loss of `batches`; None if the gradient scaler skipped it."""
+        if self._gradients.on_trial:
+            self._gradients.begin_trial()
+            outcome = self._take(batches)
+            self._gradients.end_trial()
+        else:
+            outcome = self._take(batches)
+        if outcome is None or not self._validation:
+            return outcome
+        return outcome._replace(val_loss=self._validate())
+
+    def _plain(self, batches: Sequence[Any]) -> Outcome | None:
         self._optimizer.zero_grad()
-        # The common batch, one tensor in and one target, takes the short way.
-        if len(args) == 1 and not kwargs:
-            inputs = args[0]
-            if type(inputs) is not Tensor or inputs.device != device:
-                inputs = to_device(inputs, device)
-            output = self._model(inputs)
-        else:
-            output = self._model(*to_device(args, device), **to_device(kwargs, device))
-        if type(target) is not Tensor or target.device != device:
-            target = to_device(target, device)
-        loss = self._loss(output, target) if self._loss else self._first_loss(output, target)
-        loss.backward()
-        self._optimizer.step()
-        return Outcome(loss.item())
+        loss = self._backward(batches)
+        scaler = self._scaler
+        norm = None
+        if self._gradients.needed:
+            if scaler is not None:
+                scaler.unscale_(self._optimizer)
+            norm = self._gradients.norm_and_clip()
+        if scaler is None:
+            self._optimizer.step()
+        elif not scaled_step(scaler, self._optimizer) and math.isfinite(loss.item()):
+            return None
+        return self._outcome(loss, norm)
 
-    def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
-        self._layout = layout_of(batch, self._model)
-        self.batch_size = samples_in(self._layout(batch))
-        return self._layout
+    def _with_closure(self, batches: Sequence[Any]) -> Outcome:
+        """Let an optimizer such as LBFGS evaluate the loss as often as it likes.
 
-    def _first_loss(self, output: Any, target: Any) -> Tensor:
-        if self._loss_fn is None:
-            found, self.loss_name = infer_loss(output, target)
-        else:
-            found = self._loss_fn
-        loss = found(output, target)
-        check_loss(loss, self.loss_name)
-        self._loss = found
-        return loss
+        What is told is of the first evaluation, which comes before any change.
+        """
+        evaluated: list[tuple[Tensor, Tensor | None]] = []
+
+        def closure() -> Tensor:
+            self._optimizer.zero_grad()
+            loss = self._backward(batches)
+            norm = self._gradients.norm_and_clip() if self._gradients.needed else None
+            evaluated.append((loss, norm))
+            return loss
+
+        self._optimizer.step(closure)  # type: ignore[arg-type]  # it returns what float() takes
+        return self._outcome(*evaluated[0])
+
+    def _by_framework(self, batches: Sequence[Any]) -> Outcome:
+        """Let a framework's own code take the step."""
+        (batch,) = batches
+        returned = self._own_step(batch)  # type: ignore[misc]  # it is there
+        loss: Any = returned.get("loss") if isinstance(returned, Mapping) else returned
+        if not is_scalar(loss):
+            raise LossInferenceError(
+                f"{self.loss_name} returned no loss (got {type(loss).__name__}): return the loss "
+                "of the step, as a number or a tensor"
+            )
+        return Outcome(_number(loss))
+
+    def _backward(self, batches: Sequence[Any]) -> Tensor:
+        """Add up the gradients of the mean loss of `batches`, and return that loss, detached."""
+        if len(batches) == 1:
+            return self._backward_on(batches[0], 1)
+        losses = [self._backward_on(batch, len(batches)) for batch in batches]
+        return torch.stack(losses).mean()
+
+    def _backward_on(self, batch: Any, parts: int) -> Tensor:
+        with self._autocast:
+            loss = self._loss(batch)
+        if self._loss.scalars:
+            for name, value in self._loss.scalars.items():
+                self._metrics.setdefault(name, []).append(value)
+        share = loss if parts == 1 else loss / parts
+        (share if self._scaler is None else self._scaler.scale(share)).backward()
+        return loss.detach()
+
+    def _outcome(self, loss: Tensor, norm: Tensor | None) -> Outcome:
+        if norm is None and not self._metrics:
+            return Outcome(loss.item())
+        metrics = {
+            name: sum(map(_number, values)) / len(values) for name, values in self._metrics.items()
+        }
+        self._metrics.clear()
+        return Outcome(
+            loss.item(), grad_norm=math.nan if norm is None else norm.item(), metrics=metrics
+        )
+
+    def _validate(self) -> float:
+        """Return the mean loss on the validation batches, in eval mode."""
+        modes = [(module, module.training) for module in self._model.modules()]
+        self._model.eval()
+        try:
+            with torch.no_grad(), self._autocast:
+                losses = [self._loss(batch).item() for batch in self._validation]
+        finally:
+            for module, training in modes:
+                module.training = training
+        return sum(losses) / len(losses)
+
+
+def _number(value: Any) -> float:
+    return value.item() if isinstance(value, Tensor) else float(value)
+
+
+def check_step(training: Training, settings: SweepSettings) -> None:
+    """Raise `SettingsError` if such a step cannot be taken."""
+    scaled = scaler_for(settings.amp, training.scaler, torch.device("cpu")) is not None
+    if scaled and needs_closure(training.optimizer):
+        raise SettingsError(
+            f"{type(training.optimizer).__name__} evaluates the loss several times a step, which "
+            "a gradient scaler cannot follow; use amp='bf16' or none"
+        )
+    if training.loss_fn is not None and training.compute_loss is not None:
+        raise SettingsError("pass loss_fn or compute_loss, not both: compute_loss is all of it")
+    if training.train_step is None:
+        return
+    asked = {
+        "accumulation_steps": settings.accumulation_steps != 1,
+        "amp": settings.amp is not None,
+        "clip_grad_norm": settings.clip_grad_norm is not None,
+        "clip_grad_value": settings.clip_grad_value is not None,
+        "grad_norms": settings.grad_norms is True,
+        "val_loader": training.val_loader is not None,
+    }
+    for name, is_asked in asked.items():
+        if is_asked:
+            raise SettingsError(
+                f"{name} cannot be used here: the framework's own code takes the whole step; set "
+                "it there"
+            )
+
+
+def needs_closure(optimizer: Optimizer) -> bool:
+    """Return whether the optimizer cannot step by itself, as LBFGS."""
+    # Torch and schedulers wrap `step` on class and instance; signature looks through both.
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty

@@ -84,12 +84,6 @@ def test_an_optimizer_none_of_whose_parameters_are_the_models_is_refused():
     refused(training, SettingsError, "holds none of the model's parameters; build it from")
 
 
-def test_an_optimizer_that_cannot_step_without_a_closure_is_refused():
-    training = new_training()
-    training.optimizer = torch.optim.LBFGS(training.model.parameters())
-    refused(training, SettingsError, r"LBFGS.step needs a closure .*range_test\(train_fn\)")
-
-
 def test_a_model_with_no_trainable_parameter_is_refused():
     training = new_training()
     training.model.requires_grad_(requires_grad=False)
