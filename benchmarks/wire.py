@@ -1,5 +1,7 @@
 """Bytes, messages and latency in a real JupyterLab, beside a Plotly ``FigureWidget``.
 
+And how long the page works in each frame of a drag, there and on a page with nothing else on it.
+
 Run it on a quiet machine: ``.venv/bin/python benchmarks/wire.py``. It says loudly what is over its
 budget, and exits with 0 all the same.
 """
@@ -12,29 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 import ground
 import numpy as np
-from frame_times import traced
+from drags import DRAGS, drag_rows
 from report import Row, publish
 from traffic import Traffic
 from wire_cells import (
     DRAWN,
     FIGURE,
     RUN_FIGURE,
-    RUN_WIDGET,
     SETUP,
     WATCH_FIGURE,
     WATCH_WIDGET,
-    WIDGET,
+    widget_cells,
 )
 
 if TYPE_CHECKING:
-    from frame_times import Work
     from ground import Laboratory
 
 STEP = 0.005
 SLOW_STEP = 0.02
 COUNTS = (300, 3000)
-DRAG_POINTS = 10_000
-DRAG_MOVES = 200
 PATIENCE = 25  # seconds that a page gets to catch up after the last step
 
 
@@ -98,16 +96,16 @@ def main() -> None:
             name = f"{who}, {count:,} points of {1e3 * pause:.0f} ms"
             details[name] = found.details()
             rows += widget_rows(name, found) if who == "widget" else figure_rows(name, found)
-        frames = drag(laboratory)
-        details["drag_frames"] = [asdict(frame) for frame in frames]
-        rows += drag_rows(frames)
+        for where, measure in DRAGS.items():
+            frames = measure(laboratory)
+            details[f"drag_frames, {where}"] = [asdict(frame) for frame in frames]
+            rows += drag_rows(where, frames)
     publish("wire", rows, details)
 
 
 def sweep_widget(laboratory: Laboratory, traffic: Traffic, count: int, pause: float) -> Measured:
     """Show the widget, run one sweep, and wait for its picture."""
-    cells = [SETUP.replace("{pause}", str(pause)), WIDGET.replace("{points}", str(count))]
-    with laboratory.notebook([*cells, RUN_WIDGET]) as tab:
+    with laboratory.notebook(widget_cells(pause, count)) as tab:
         tab.run(0)
         traffic.clear()
         tab.run(1)
@@ -194,29 +192,6 @@ def latencies_of(
     return found
 
 
-def drag(laboratory: Laboratory) -> list[Work]:
-    """Drag the marker over a long curve; return the work of each frame."""
-    cells = [SETUP.replace("{pause}", "0"), WIDGET.replace("{points}", str(DRAG_POINTS))]
-    with laboratory.notebook([*cells, RUN_WIDGET]) as tab:
-        tab.run(0)
-        tab.run(1)
-        tab.slider.wait_for()
-        tab.page.evaluate(WATCH_WIDGET)
-        tab.run(2)
-        tab.page.wait_for_function(DRAWN, arg=DRAG_POINTS, timeout=120_000, polling=200)
-        tab.settled()
-        box = tab.chart_box()
-        mouse, height = tab.page.mouse, box["y"] + box["height"] / 2
-        mouse.move(box["x"] + 10, height)
-        mouse.down()
-        with traced(laboratory.browser, tab.page) as frames:
-            for move in range(DRAG_MOVES):
-                share = 0.5 - 0.45 * math.cos(move / 15)
-                mouse.move(box["x"] + share * box["width"], height)
-        mouse.up()
-        return frames
-
-
 def widget_rows(name: str, found: Measured) -> list[Row]:
     """Compare a sweep of the widget with its budgets."""
     kinds = found.sweep["received"]
@@ -261,23 +236,6 @@ def figure_rows(name: str, found: Measured) -> list[Row]:
         ),
         Row(f"{name}: step to pixels, p95", f"{least}{found.p95:.0f} ms{drawn}", found.p95),
     ]
-
-
-def drag_rows(frames: list[Work]) -> list[Row]:
-    """Compare the frames in which the pointer moved with their budget."""
-    moved = [frame for frame in frames if frame.moved]
-    what = f"drag over {DRAG_POINTS:,} points, main thread a frame, p95"
-    clocks = {
-        "": ([frame.lasted for frame in moved], "≤ 8 ms", 8),
-        # A busy machine stretches what a frame lasts more than its work.
-        ", its processor time": ([frame.worked for frame in moved], "", None),
-    }
-    rows = []
-    for clock, (values, *budget) in clocks.items():
-        p95 = float(np.percentile(values, 95))
-        told = f"{p95:.1f} ms, median {np.median(values):.1f} ms of {len(values)} frames"
-        rows.append(Row(f"{what}{clock}", told, p95, *budget))
-    return rows
 
 
 def kilobytes(count: float) -> str:

@@ -40,7 +40,8 @@ WIDGET = """
 from lrfinder_widget import LRFinderWidget
 
 w = LRFinderWidget(
-    model, opt, loader, start_lr=START, end_lr=END, num_iter={points}, diverge_threshold=None
+    model, opt, loader, start_lr=START, end_lr=END, num_iter={points}, diverge_threshold=None,
+    repeats={curves},
 )
 w
 """
@@ -104,3 +105,9 @@ WATCH_FIGURE = """() => {
     });
 }"""
 DRAWN = "count => (window.drawn.at(-1)?.[1] ?? 0) >= count"
+
+
+def widget_cells(pause: float, points: int, curves: int = 1) -> list[str]:
+    """Return the cells that make a model, show the widget, and run it."""
+    widget = WIDGET.replace("{points}", str(points)).replace("{curves}", str(curves))
+    return [SETUP.replace("{pause}", str(pause)), widget, RUN_WIDGET]

@@ -19,3 +19,7 @@ class SweepInProgressError(LRFinderError, RuntimeError):
 
 class NotEnoughPointsError(LRFinderError, ValueError):
     """The curve has too few points for a suggestion."""
+
+
+class RankError(LRFinderError, RuntimeError):
+    """Another process of the sweep failed; the message says which, of what, and what is left."""

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.dispatch import run_on
 from lrfinder_widget.divergence import Divergence
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.points import Points
+from lrfinder_widget.journal import Journal
+from lrfinder_widget.points import Point, Points
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import SweepSettings, learning_rates
-from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE
+from lrfinder_widget.sweep import COMPLETED, DIVERGED, NON_FINITE, OUT_OF_MEMORY
+from lrfinder_widget.training.accelerated import accelerated
+from lrfinder_widget.training.distributed import announced, in_process_group, leads
 from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
 
@@ -36,6 +39,7 @@ def lr_find(
     compute_loss: Callable[[nn.Module, Any], Any] | None = None,
     val_loader: Iterable[Any] | None = None,
     scaler: Any = None,
+    journal: str | os.PathLike[str] | None = None,
     progress: bool = True,
     executor: Executor | None = None,
     **settings: Any,
@@ -77,6 +81,9 @@ def lr_find(
         ``val_batches`` of them.
     scaler
         Your ``torch.amp.GradScaler``; by default ``amp="fp16"`` uses one of the sweep's own.
+    journal
+        A file to write each point to as it comes, so that a process that is killed loses at most
+        the last one; `LRFinderResult.load` reads it.
     progress
         Whether to show a progress bar.
     executor
@@ -101,7 +108,6 @@ def lr_find(
     SweepInProgressError
         If another sweep trains the same parameters.
     """
-    checked = _checked_settings(settings)
     training = Training(
         model=model,
         optimizer=optimizer,
@@ -112,11 +118,25 @@ def lr_find(
         scheduler=scheduler,
         scaler=scaler,
     )
-    points = Points()
-    series = Series(training, checked)
+    with announced():
+        training, settings = accelerated(training, settings)
+        checked = _checked_settings(settings)
+        points = Points()
+        written = Journal(journal) if journal is not None and leads() else None
+        series = Series(training, checked, journal=written)
+        if executor is not None and in_process_group():
+            raise SettingsError(
+                "executor cannot be used in a process group, whose ranks make each sweep "
+                "together; leave it out"
+            )
     if executor is not None:
+        if journal is not None:
+            raise SettingsError(
+                "journal cannot be used with executor: points come from there only when a whole "
+                "sweep has ended; leave one of them out"
+            )
         return _on_executor(executor, training, series, progress)
-    with series, _bar(series.total, "step", progress) as bar:
+    with series, _bar(series.total, "step", progress and leads()) as bar:
         for point in series:
             points.append(point)
             if not point.index:
@@ -142,8 +162,8 @@ def result_of(
         Those to read the curve with; by default the series' own.
     """
     count = len(points)
-    starts = [start for start in series.starts if start < count] or [0]
     reasons = series.stop_reasons or [series.stop_reason]
+    starts = [start for start in series.starts if start < count or OUT_OF_MEMORY in reasons] or [0]
     results = [
         _result(
             points.part(start, end),
@@ -157,6 +177,8 @@ def result_of(
         )
         for start, end, reason in zip(starts, [*starts[1:], count], reasons, strict=False)
     ]
+    for result in results:
+        result.loader = series.loader
     return LRFinderResult.combined(results)
 
 
@@ -208,7 +230,9 @@ def range_test(train_fn: Callable[[float], Any], **settings: Any) -> LRFinderRes
     Parameters
     ----------
     train_fn
-        Takes a learning rate, returns the loss as a number (or what ``float`` takes).
+        Takes a learning rate, returns the loss as a number (or what ``float`` takes), or a dict
+        with ``"loss"`` and other scalars, which ``result.metrics`` holds; ``"val_loss"`` and
+        ``"grad_norm"`` among them become the result's ``val_losses`` and ``grad_norms``.
     **settings
         See `SweepSettings`; ``device`` and ``seed`` mean nothing here, and ``repeats`` is refused.
 
@@ -229,21 +253,39 @@ def range_test(train_fn: Callable[[float], Any], **settings: Any) -> LRFinderRes
             "by yourself between several calls and join them with LRFinderResult.combined"
         )
     diverged = Divergence(checked.diverge_threshold)
-    lrs: list[float] = []
-    losses: list[float] = []
+    points = Points()
     stop_reason = COMPLETED
-    for lr in learning_rates(checked).tolist():
-        loss = _number(train_fn(lr))
-        lrs.append(lr)
-        losses.append(loss)
-        if not math.isfinite(loss):
+    for index, lr in enumerate(learning_rates(checked).tolist()):
+        point = _point(index, lr, train_fn(lr))
+        points.append(point)
+        if not math.isfinite(point.loss):
             stop_reason = NON_FINITE
             break
-        if diverged.update(loss):
+        if diverged.update(point.loss):
             stop_reason = DIVERGED
             break
-    return LRFinderResult(
-        lrs=np.array(lrs), losses=np.array(losses), settings=checked, stop_reason=stop_reason
+    return _result(points, settings=checked, stop_reason=stop_reason)
+
+
+def _point(index: int, lr: float, returned: Any) -> Point:
+    """Return what a step of the user's reported."""
+    if not isinstance(returned, Mapping):
+        return Point(index, lr, _number(returned))
+    if "loss" not in returned:
+        raise SettingsError(
+            "train_fn returned a dict without 'loss' (it has "
+            f"{', '.join(map(str, returned)) or 'nothing'}); return the loss under that key"
+        )
+    loss = _number(returned["loss"])
+    others = {str(name): _scalar(each) for name, each in returned.items() if name != "loss"}
+    scalars = {name: each for name, each in others.items() if each is not None}
+    return Point(
+        index,
+        lr,
+        loss,
+        scalars.pop("val_loss", math.nan),
+        scalars.pop("grad_norm", math.nan),
+        scalars,
     )
 
 
@@ -260,9 +302,20 @@ def _bar(total: int, unit: str, progress: bool) -> Any:  # noqa: FBT001 - a flag
 
 
 def _number(loss: Any) -> float:
-    try:
-        return float(loss)
-    except (TypeError, ValueError):
+    number = _scalar(loss)
+    if number is None:
         raise SettingsError(
             f"train_fn must return the loss as a number (got {type(loss).__name__})"
-        ) from None
+        )
+    return number
+
+
+def _scalar(value: Any) -> float | None:
+    """Return a scalar of any framework as a number, None for all else."""
+    if isinstance(value, (str, bool)):
+        return None
+    detach = getattr(value, "detach", None)  # torch warns where a gradient would be lost
+    try:
+        return float(detach() if callable(detach) else value)
+    except (TypeError, ValueError, RuntimeError):
+        return None

@@ -9,10 +9,12 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.parameter_groups import group_factors, group_label
+from lrfinder_widget.rate_notes import rate_notes
+from lrfinder_widget.rate_writing import Writes
 from lrfinder_widget.scheduler_rates import (
     check_owner,
     is_known,
@@ -59,13 +61,15 @@ def set_lr(
         scheduler built with `lr` would follow. Without it, a scheduler that computes rates from
         its own base overwrites `lr` at its next step.
     groups
-        ``"ratios"``: as above; ``"equal"``: every group gets `lr`; names of groups: only these
-        are written, the first of them with `lr`.
+        ``"ratios"``: as above; ``"equal"``: every group gets `lr`; names of groups (their own
+        ``"name"``, or ``"group 1"``): only these are written, the optimizer's first of them with
+        `lr`.
 
     Raises
     ------
     SettingsError
-        If `lr` cannot be used, or the groups have no ratio to keep; then nothing is changed.
+        If `lr` cannot be used, there is no such group, or the groups have no ratio to keep; then
+        nothing is changed.
 
     Warns
     -----
@@ -87,8 +91,8 @@ def set_lr(
     >>> get_lr(optimizer)
     0.003
     """
-    for note in change_lr(optimizer, lr, scheduler, groups=groups).notes:
-        warnings.warn(note, UserWarning, stacklevel=2)
+    for warning in change_lr(optimizer, lr, scheduler, groups=groups).warnings:
+        warnings.warn(warning, UserWarning, stacklevel=2)
 
 
 @dataclass(frozen=True)
@@ -109,15 +113,18 @@ class RateChange:
     lr
         The learning rate that was asked for.
     groups
-        Each parameter group's rate before and after.
+        Each parameter group's rate before and after; the same where it is not swept.
     notes
-        What could not be brought along, in sentences for the user.
+        What was brought along, in sentences for the user.
+    warnings
+        What could not be brought along, likewise.
     """
 
     lr: float
     groups: list[GroupRate]
     notes: list[str]
-    _writes: _Writes
+    warnings: list[str]
+    _writes: Writes
 
     def undo(self) -> None:
         """Put back every value that was written, in place where it is a tensor."""
@@ -145,35 +152,30 @@ def change_lr(
         check_owner(each, optimizer)
     known = [each for each in schedulers if is_known(each)]
     unknown = {type(each).__name__ for each in schedulers if not is_known(each)}
+    places = list(places)
 
     own = optimizer.param_groups
-    before = _floats(own, "lr")
+    before = _rates(own)
     bases = [number(group.get("initial_lr", group["lr"])) for group in own]
-    targets = [
-        base if factor is None else rate * factor
-        for base, factor in zip(bases, factors, strict=True)
-    ]
+    targets = [None if factor is None else rate * factor for factor in factors]
     positions = warm_up_positions(own, given)
     # All planned before the first is written: some may share a tensor.
     planned: list[tuple[Any, Any, float]] = [
         (group, "lr", target * position)
-        for group, target, position, factor in zip(own, targets, positions, factors, strict=True)
-        if factor is not None
+        for group, target, position in zip(own, targets, positions, strict=True)
+        if target is not None
     ]
-    for each in known:
-        planned.extend(scaled_rates(each, own, bases, targets))
+    held = [scaled_rates(each, own, bases, targets) for each in known]
+    planned.extend(write for rates in held for writes in rates.values() for write in writes)
     planned.extend((place, key, rate) for place, key in places)
+    writes = _written(planned, known, own)
 
-    writes = _Writes()
-    for place, key, value in planned:
-        writes.put(place, key, value)
-    for each in known:
-        if "_last_lr" in vars(each):
-            writes.put(vars(each), "_last_lr", [_copy(group["lr"]) for group in own])
+    first = next(index for index, factor in enumerate(factors) if factor is not None)
     labels = [group_label(group, index) for index, group in enumerate(own)]
     return RateChange(
         rate,
-        list(map(GroupRate, labels, before, _floats(own, "lr"))),
+        list(map(GroupRate, labels, before, _rates(own))),
+        rate_notes(rate, own, first, zip(known, held, strict=True), places),
         [
             f"the schedule of {name} could not be scaled: it may overwrite the new learning rate "
             "at its next step; build it anew with that rate"
@@ -181,139 +183,6 @@ def change_lr(
         ],
         writes,
     )
-
-
-def group_ratios(optimizer: Optimizer) -> list[float]:
-    """Return each parameter group's rate as a multiple of the first group's.
-
-    Raises
-    ------
-    SettingsError
-        If the first group's rate is 0 and another's is not: no multiple of 0 keeps that ratio.
-    """
-    return _ratios_to_first(optimizer.param_groups)
-
-
-def _ratios_to_first(groups: list[dict[str, Any]]) -> list[float]:
-    rates = _floats(groups, "lr")
-    if all("initial_lr" in group for group in groups):
-        initial = _floats(groups, "initial_lr")
-        rates = initial if any(initial) else rates
-    if rates[0] == 0:
-        if any(rates):
-            raise SettingsError(
-                "the first parameter group's learning rate is 0, so the others have no ratio to "
-                f"it; give it a rate above 0 first (got rates {', '.join(f'{r:g}' for r in rates)})"
-            )
-        return [1.0] * len(rates)
-    return [rate / rates[0] for rate in rates]
-
-
-def group_factors(
-    optimizer: Optimizer, groups: str | Sequence[str] = "ratios"
-) -> list[float | None]:
-    """Return each parameter group's rate as a multiple of the learning rate; None if not swept.
-
-    Parameters
-    ----------
-    groups
-        ``"ratios"``, ``"equal"`` or names of groups; see `SweepSettings`.
-
-    Raises
-    ------
-    SettingsError
-        If there is no group of such a name, or there are no ratios to keep.
-    """
-    own = optimizer.param_groups
-    if groups == "equal":
-        return [1.0] * len(own)
-    if groups == "ratios":
-        return [*group_ratios(optimizer)]
-    labels = [group_label(group, index) for index, group in enumerate(own)]
-    for name in groups:
-        if name not in labels:
-            raise SettingsError(
-                f"the optimizer has no parameter group {name!r}; it has {', '.join(labels)}"
-            )
-    swept = [index for index, label in enumerate(labels) if label in groups]
-    ratios = _ratios_to_first([own[index] for index in swept])
-    factors: list[float | None] = [None] * len(own)
-    for index, ratio in zip(swept, ratios, strict=True):
-        factors[index] = ratio
-    return factors
-
-
-def group_label(group: dict[str, Any], index: int) -> str:
-    """Return a parameter group's own name, or its number."""
-    return str(group.get("name", f"group {index}"))
-
-
-def describe(optimizer: Optimizer) -> tuple[str, str]:
-    """Return the optimizer's name and what distinguishes it, such as ``"momentum 0.9"``."""
-    group = optimizer.param_groups[0]
-    parts = []
-    if group.get("momentum"):
-        parts.append(f"momentum {float(group['momentum']):g}")
-    if group.get("betas"):
-        parts.append("betas " + ", ".join(f"{float(beta):g}" for beta in group["betas"]))
-    if group.get("weight_decay"):
-        parts.append(f"weight decay {float(group['weight_decay']):g}")
-    return type(optimizer).__name__, " · ".join(parts)
-
-
-class RateWriter:
-    """Writes one learning rate after another, as a sweep does at each step.
-
-    The ratios of the parameter groups are those at its construction.
-    """
-
-    def __init__(self, optimizer: Optimizer, groups: str | Sequence[str] = "ratios") -> None:
-        factors = group_factors(optimizer, groups)
-        pairs = [
-            (group, factor)
-            for group, factor in zip(optimizer.param_groups, factors, strict=True)
-            if factor is not None
-        ]
-        self._numbers = [(g, ratio) for g, ratio in pairs if not isinstance(g["lr"], Tensor)]
-        self._tensors = [(g["lr"], ratio) for g, ratio in pairs if isinstance(g["lr"], Tensor)]
-        first = pairs[0][0]["lr"]
-        self._dtype = first.dtype if isinstance(first, Tensor) else None
-
-    def write(self, lr: float) -> float:
-        """Give every swept group its rate, and return the first one's as it is held there."""
-        for group, ratio in self._numbers:
-            group["lr"] = lr * ratio
-        if not self._tensors:
-            return lr
-        for tensor, ratio in self._tensors:
-            _fill(tensor, lr * ratio)
-        if self._dtype is None:
-            return lr
-        # Rounded on the CPU: reading the group's own tensor back would wait for an accelerator.
-        return torch.tensor(lr, dtype=self._dtype, device="cpu").item()
-
-
-class _Writes:
-    """Every value written, and what stood there before."""
-
-    def __init__(self) -> None:
-        self._done: list[tuple[Any, Any, Any, Tensor | None]] = []
-
-    def put(self, place: Any, key: Any, value: Any) -> None:
-        before = place[key]
-        if isinstance(before, Tensor):
-            self._done.append((place, key, before, before.detach().clone()))
-            _fill(before, value)
-        else:
-            self._done.append((place, key, before, None))
-            place[key] = value
-
-    def undo(self) -> None:
-        for place, key, before, content in reversed(self._done):
-            place[key] = before
-            if content is not None:
-                with torch.no_grad():
-                    before.copy_(content)
 
 
 def checked_rate(lr: Any) -> float:
@@ -330,13 +199,25 @@ def checked_rate(lr: Any) -> float:
     return rate
 
 
-def _fill(tensor: Tensor, value: float) -> None:
-    with torch.no_grad():
-        tensor.fill_(value)
+def _written(
+    planned: list[tuple[Any, Any, float]], schedulers: list[Any], groups: list[dict[str, Any]]
+) -> Writes:
+    """Write everything, or nothing if a place refuses."""
+    writes = Writes()
+    try:
+        for place, key, value in planned:
+            writes.put(place, key, value)
+        for each in schedulers:
+            if "_last_lr" in vars(each):
+                writes.put(vars(each), "_last_lr", [_copy(group["lr"]) for group in groups])
+    except BaseException:
+        writes.undo()
+        raise
+    return writes
 
 
-def _floats(groups: list[dict[str, Any]], key: str) -> list[float]:
-    return [number(group[key]) for group in groups]
+def _rates(groups: list[dict[str, Any]]) -> list[float]:
+    return [number(group["lr"]) for group in groups]
 
 
 def _copy(rate: Any) -> Any:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import os
-import uuid
 from functools import cached_property
-from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lrfinder_widget.analysis.curve import Curve, encode_numbers
-from lrfinder_widget.analysis.document import Stored, read_document, write_document
+from lrfinder_widget.analysis.curve import Curve
+from lrfinder_widget.analysis.cyclical import cyclical_bounds
+from lrfinder_widget.analysis.document import Stored, write_document
 from lrfinder_widget.analysis.findings import Finding, Reading, find_findings
 from lrfinder_widget.analysis.interval import interval
+from lrfinder_widget.analysis.record import Record
 from lrfinder_widget.analysis.repeats import (
     Band,
     Spread,
@@ -30,27 +26,33 @@ from lrfinder_widget.analysis.repeats import (
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.analysis.suggestion import Suggestion, suggest, suggest_all
 from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError
-from lrfinder_widget.schedules import code, one_cycle, warmup_cosine
+from lrfinder_widget.result_files import read_runs, table, write_whole
+from lrfinder_widget.schedule_code import code
+from lrfinder_widget.schedules import cyclic, one_cycle, warmup_cosine
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
     from plotly.graph_objects import Figure
     from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import OneCycleLR, SequentialLR
+    from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, SequentialLR
 
     from lrfinder_widget.schedules import Kind
     from lrfinder_widget.settings import Rule
 
-STOP_REASONS = ("completed", "diverged", "non-finite loss", "stopped")
+    Vector = NDArray[np.float64]
+
+OUT_OF_MEMORY = "out of memory"
 # Learning rates nearer to each other than this, relatively, are the same.
 SAME_RATE = 1e-9
 
 
-class LRFinderResult:
+class LRFinderResult(Record):
     """What a sweep found.
 
     >>> result = lr_find(model, optimizer, loader)  # doctest: +SKIP
@@ -63,7 +65,8 @@ class LRFinderResult:
     settings
         The settings of the sweep; by default those of `SweepSettings`.
     stop_reason
-        ``"completed"``, ``"diverged"``, ``"non-finite loss"`` or ``"stopped"``.
+        ``"completed"``, ``"diverged"``, ``"non-finite loss"``, ``"stopped"`` or
+        ``"out of memory"``.
     notes
         What the sweep had to say, a sentence each.
     loss_name
@@ -74,49 +77,27 @@ class LRFinderResult:
         ``"transformer"``, ``"convolutional"``, ``"recurrent"``, ``"perceptron"``, or nothing.
     batch_size
         How many samples a step trained on; 0 if that is not known.
+    val_losses
+        The validation loss after each step.
+    grad_norms
+        The norm of all gradients at each step, before clipping.
+    metrics
+        Other scalars of each step, by their names.
 
     Notes
     -----
-    ``lrs``, ``losses`` and ``smoothed`` are read-only float64 arrays, one number for each point.
-    Of several `runs` they hold the median.
+    ``lrs``, ``losses``, ``smoothed``, ``val_losses``, ``grad_norms`` and what is in ``metrics``
+    are read-only float64 arrays, one number for each point, NaN where nothing was measured. Of
+    several `runs` they hold the median.
     """
 
-    def __init__(
-        self,
-        *,
-        lrs: ArrayLike,
-        losses: ArrayLike,
-        settings: SweepSettings | None = None,
-        stop_reason: str = "completed",
-        notes: tuple[str, ...] = (),
-        loss_name: str = "",
-        optimizer: str = "",
-        network: str = "",
-        batch_size: int = 0,
-        val_losses: ArrayLike = (),
-        grad_norms: ArrayLike = (),
-        metrics: Mapping[str, ArrayLike] | None = None,
-    ) -> None:
-        if stop_reason not in STOP_REASONS:
-            raise LRFinderError(
-                f"stop_reason must be one of {', '.join(STOP_REASONS)} (got {stop_reason!r})"
-            )
-        self._curve = Curve(lrs, losses)
-        self._settings = settings or SweepSettings()
-        self._stop_reason = stop_reason
-        self._notes = tuple(notes)
-        self._loss_name = loss_name
-        self._optimizer = optimizer
-        self._network = network
-        self._batch_size = batch_size
-        self._val_losses = _column(val_losses, self._curve)
-        self._grad_norms = _column(grad_norms, self._curve)
-        self._metrics = {
-            name: _column(values, self._curve) for name, values in (metrics or {}).items()
-        }
-        self._several: tuple[Self, ...] = ()
-        # A file cannot hold a function used as rule, but what it suggested.
-        self._stored: Suggestion | None = None
+    loader: Any = None
+    """With ``replay=True``, what the sweep read of your iterator and then the rest; else None."""
+
+    # The sweeps it is made of, if several.
+    _several: tuple[Self, ...] = ()
+    # A file cannot hold a function used as rule, but what it suggested.
+    _stored: Suggestion | None = None
 
     @classmethod
     def combined(cls, results: Sequence[Self]) -> Self:
@@ -138,17 +119,19 @@ class LRFinderResult:
         longest = _longest_rates(runs)
         first = runs[0]
         result = cls(
-            lrs=longest,
-            losses=band([run.losses for run in runs]).median,
-            settings=first.settings,
-            stop_reason=most_common(run.stop_reason for run in runs),
-            notes=tuple(dict.fromkeys(note for run in runs for note in run.notes)),
-            loss_name=first.loss_name,
-            optimizer=first.optimizer,
-            network=first.network,
-            batch_size=first.batch_size,
+            **{
+                **first.fields(),
+                "lrs": longest,
+                "losses": _median(run.losses for run in runs),
+                "val_losses": _median(run.val_losses for run in runs),
+                "grad_norms": _median(run.grad_norms for run in runs),
+                "metrics": _median_metrics([run.metrics for run in runs]),
+                "stop_reason": _reason(run.stop_reason for run in runs),
+                "notes": tuple(dict.fromkeys(note for run in runs for note in run.notes)),
+            }
         )
         result._several = runs
+        result.loader = first.loader
         if _was_function(first.settings):
             own = [found for run in runs if (found := _suggested(run)) is not None]
             result._stored = pooled(own, longest) if own else None
@@ -159,16 +142,6 @@ class LRFinderResult:
         """The sweeps it is made of, each as a result; of one sweep, only itself."""
         return self._several or (self,)
 
-    @property
-    def lrs(self) -> NDArray[np.float64]:
-        """The learning rates that were used."""
-        return self._curve.lrs
-
-    @property
-    def losses(self) -> NDArray[np.float64]:
-        """The losses as they were; the last may be NaN or infinite."""
-        return self._curve.losses
-
     @cached_property
     def smoothed(self) -> NDArray[np.float64]:
         """The smoothed losses, NaN where the loss is not finite."""
@@ -177,56 +150,6 @@ class LRFinderResult:
         smoothed = smooth(self.lrs, self.losses, self.settings.beta)
         smoothed.setflags(write=False)
         return smoothed
-
-    @property
-    def val_losses(self) -> NDArray[np.float64]:
-        """The validation loss after each step; NaN without a ``val_loader``."""
-        return self._val_losses
-
-    @property
-    def grad_norms(self) -> NDArray[np.float64]:
-        """The norm of all gradients at each step, before clipping; NaN where not measured."""
-        return self._grad_norms
-
-    @property
-    def metrics(self) -> Mapping[str, NDArray[np.float64]]:
-        """Other scalars that ``compute_loss`` returned, by their names."""
-        return MappingProxyType(self._metrics)
-
-    @property
-    def settings(self) -> SweepSettings:
-        """The settings of the sweep."""
-        return self._settings
-
-    @property
-    def stop_reason(self) -> str:
-        """Why the sweep ended: completed, diverged, non-finite loss, or stopped."""
-        return self._stop_reason
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What the sweep had to say, a sentence each."""
-        return self._notes
-
-    @property
-    def loss_name(self) -> str:
-        """The loss that was used, in words."""
-        return self._loss_name
-
-    @property
-    def optimizer(self) -> str:
-        """The name of the optimizer's class."""
-        return self._optimizer
-
-    @property
-    def network(self) -> str:
-        """The kind of network: transformer, convolutional, recurrent, perceptron, or nothing."""
-        return self._network
-
-    @property
-    def batch_size(self) -> int:
-        """How many samples a step trained on; 0 if that is not known."""
-        return self._batch_size
 
     @cached_property
     def band(self) -> Band | None:
@@ -278,9 +201,14 @@ class LRFinderResult:
         if rule is None and self._stored is not None:
             return self._stored
         rule = rule or self.settings.rule
-        if self._several:
-            return consensus(self._curves, rule, **self._reading())
-        return suggest(self._curve, rule, **self._reading())
+        try:
+            if self._several:
+                return consensus(self._curves, rule, **self._reading())
+            return suggest(self._curve, rule, **self._reading())
+        except NotEnoughPointsError as error:
+            if self.stop_reason != OUT_OF_MEMORY:
+                raise
+            raise NotEnoughPointsError(f"{error}. {self.findings[0].text}") from None
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -300,6 +228,7 @@ class LRFinderResult:
                 optimizer=self.optimizer,
                 network=self.network,
                 batch_size=self.batch_size,
+                grad_norms=typical.grad_norms,
             )
         )
 
@@ -307,8 +236,10 @@ class LRFinderResult:
         """Return the same result with another smoothing."""
         if self._several:
             return self.combined([run.resmoothed(beta) for run in self._several])
-        stored = _to_store(self)
-        return self._from_store(stored._replace(settings=self.settings.replace(beta=beta)))
+        smoothed = Record(**{**self.fields(), "settings": self.settings.replace(beta=beta)})
+        result = self._from_store(Stored(smoothed, _suggested(self)))
+        result.loader = self.loader
+        return result
 
     def figure(self) -> Figure:
         """Return an interactive Plotly figure."""
@@ -354,6 +285,43 @@ class LRFinderResult:
         """
         return warmup_cosine(optimizer, total_steps, self._chosen(lr), **options)
 
+    def cyclical_bounds(self) -> tuple[float, float]:
+        """Return the rates between which a cyclical schedule goes up and down.
+
+        The lower one is where the loss starts to fall, the upper one where it stops falling
+        (Smith, "Cyclical Learning Rates for Training Neural Networks", 2017). Of several runs,
+        these are the geometric means of their own.
+
+        Raises
+        ------
+        NotEnoughPointsError
+            If the curve has too few points.
+        LRFinderError
+            If the loss does not fall.
+        """
+        settings = self.settings
+        return cyclical_bounds(
+            self._curves, skip_start=settings.skip_start, skip_end=settings.skip_end
+        )
+
+    def cyclic(
+        self,
+        optimizer: Optimizer,
+        step_size_up: int,
+        *,
+        bounds: tuple[float, float] | None = None,
+        **options: Any,
+    ) -> CyclicLR:
+        """Return torch's `CyclicLR` between the `cyclical_bounds`, or `bounds`.
+
+        >>> scheduler = result.cyclic(optimizer, 4 * len(loader))  # doctest: +SKIP
+
+        A rise takes `step_size_up` optimizer steps, 2 to 10 epochs in Smith's paper. Options are
+        those of `CyclicLR`, such as ``mode="triangular2"``. Else as `one_cycle`.
+        """
+        low, high = self.cyclical_bounds() if bounds is None else bounds
+        return cyclic(optimizer, step_size_up, high, **{**options, "base_lr": low})
+
     def code(
         self,
         kind: Kind = "one_cycle",
@@ -367,16 +335,19 @@ class LRFinderResult:
 
         >>> print(result.code("warmup_cosine"))  # doctest: +SKIP
 
-        `kind` is ``"one_cycle"``, ``"warmup_cosine"``, or ``"constant"``, which only sets the
-        rate. With `optimizer` the lines are those for it, and shorter. Without `total_steps`
-        they take ``epochs * len(loader)``.
+        `kind` is ``"one_cycle"``, ``"warmup_cosine"``, ``"cyclic"`` (its upper bound is `lr`), or
+        ``"constant"``, which only sets the rate. With `optimizer` the lines are those for it, and
+        shorter. Without `total_steps` they take ``epochs * len(loader)``.
         """
+        if kind == "cyclic" and lr is None:
+            low, lr = self.cyclical_bounds()
+            options = {"base_lr": low, **options}
         chosen = self._chosen(lr)
         return code(kind, chosen, optimizer=optimizer, total_steps=total_steps, **options)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the result to a JSON file, whole or not at all, and return its path."""
-        return _write(path, self._document())
+        return write_whole(path, self._document())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -387,28 +358,15 @@ class LRFinderResult:
         LRFinderError
             If the file holds something else; the message says what is wrong.
         """
-        try:
-            stored = read_document(Path(path).read_text(encoding="utf-8"))
-            return cls.combined([cls._from_store(run) for run in stored])
-        except (LRFinderError, UnicodeDecodeError) as error:
-            raise LRFinderError(f"cannot load {os.fspath(path)}: {error}") from error
+        return cls.combined([cls._from_store(stored) for stored in read_runs(path)])
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write step, learning rate, loss and smoothed loss to a CSV file; return its path.
 
-        Of several runs, each is written, with its number (from 1 on) in the first column.
+        Validation loss, gradient norm and each metric have a column too where there are any. Of
+        several runs, each is written, with its number (from 1 on) in the first column.
         """
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        numbered = ["run"] if self._several else []
-        writer.writerow([*numbered, "step", "learning_rate", "loss", "smoothed"])
-        for number, run in enumerate(self.runs, start=1):
-            columns = (encode_numbers(column) for column in (run.lrs, run.losses, run.smoothed))
-            prefix = [number] if self._several else []
-            writer.writerows(
-                [*prefix, step, *row] for step, row in enumerate(zip(*columns, strict=True))
-            )
-        return _write(path, text.getvalue())
+        return write_whole(path, table(self.runs))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, LRFinderResult):
@@ -416,6 +374,10 @@ class LRFinderResult:
         return self._document() == other._document()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # An iterator cannot be pickled.
+        return {name: value for name, value in vars(self).items() if name != "loader"}
 
     def __repr__(self) -> str:
         found = _suggested(self)
@@ -451,34 +413,22 @@ class LRFinderResult:
         }
 
     def _document(self) -> str:
-        return write_document([_to_store(run) for run in self.runs], _suggested(self))
+        runs = [Stored(run, _suggested(run)) for run in self.runs]
+        return write_document(runs, _suggested(self))
 
     @classmethod
     def _from_store(cls, stored: Stored) -> Self:
         """Return the result of one sweep that is held."""
-        result = cls(
-            lrs=stored.curve.lrs,
-            losses=stored.curve.losses,
-            settings=stored.settings,
-            stop_reason=stored.stop_reason,
-            notes=stored.notes,
-            loss_name=stored.loss_name,
-            optimizer=stored.optimizer,
-            network=stored.network,
-            batch_size=stored.batch_size,
-        )
-        if _was_function(stored.settings):
+        result = cls(**stored.record.fields())
+        if _was_function(result.settings):
             result._stored = stored.suggestion
         return result
 
 
-def _column(values: ArrayLike, curve: Curve) -> NDArray[np.float64]:
-    """Return one number for each point, NaN where there is none."""
-    column = np.full(len(curve), np.nan)
-    given = np.asarray(values, dtype=np.float64)
-    column[: len(given)] = given
-    column.setflags(write=False)
-    return column
+def _reason(reasons: Iterable[str]) -> str:
+    """Return why most sweeps ended; memory that ran out for one is what matters."""
+    every = list(reasons)
+    return OUT_OF_MEMORY if OUT_OF_MEMORY in every else most_common(every)
 
 
 def _suggested(result: LRFinderResult) -> Suggestion | None:
@@ -491,18 +441,14 @@ def _was_function(settings: SweepSettings) -> bool:
     return isinstance(settings.rule, str) and settings.rule.startswith(CUSTOM_RULE)
 
 
-def _to_store(run: LRFinderResult) -> Stored:
-    return Stored(
-        curve=Curve(run.lrs, run.losses),
-        settings=run.settings,
-        stop_reason=run.stop_reason,
-        loss_name=run.loss_name,
-        notes=run.notes,
-        suggestion=_suggested(run),
-        optimizer=run.optimizer,
-        network=run.network,
-        batch_size=run.batch_size,
-    )
+def _median(columns: Iterable[Vector]) -> Vector:
+    """Return the median over the runs that got there with a finite number."""
+    return band([*columns]).median
+
+
+def _median_metrics(runs: Sequence[Mapping[str, Vector]]) -> dict[str, Vector]:
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: _median(run[name] for run in runs if name in run) for name in names}
 
 
 def _longest_rates(runs: Sequence[LRFinderResult]) -> NDArray[np.float64]:
@@ -518,18 +464,3 @@ def _longest_rates(runs: Sequence[LRFinderResult]) -> NDArray[np.float64]:
                 f"{number} differs); use the same start_lr, end_lr, num_iter and step_mode"
             )
     return longest
-
-
-def _write(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a file whole or not at all: a neighbour is filled first and then takes its name."""
-    target = Path(path)
-    neighbour = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with neighbour.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(target)
-    finally:
-        neighbour.unlink(missing_ok=True)
-    return target

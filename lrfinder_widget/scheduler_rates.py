@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ConstantLR,
+    CyclicLR,
     LinearLR,
     OneCycleLR,
     ReduceLROnPlateau,
@@ -45,7 +46,8 @@ def is_known(scheduler: Any) -> bool:
 def check_owner(scheduler: Any, optimizer: Optimizer) -> None:
     """Raise `SettingsError` if the scheduler was built with another optimizer."""
     owner = getattr(scheduler, "optimizer", None)
-    if isinstance(owner, Optimizer) and owner is not optimizer:
+    # A wrapper (Lookahead, accelerate's optimizer) shares its groups with what it wraps.
+    if isinstance(owner, Optimizer) and owner.param_groups is not optimizer.param_groups:
         raise SettingsError(
             f"the scheduler {type(scheduler).__name__} belongs to another optimizer "
             f"({type(owner).__name__}); pass the one that was built with this optimizer"
@@ -53,9 +55,12 @@ def check_owner(scheduler: Any, optimizer: Optimizer) -> None:
 
 
 def scaled_rates(
-    scheduler: Any, groups: list[dict[str, Any]], bases: list[float], targets: list[float]
-) -> Iterator[tuple[Any, Any, float]]:
-    """Yield (place, key, value) for each rate that a scheduler holds, here or in the groups.
+    scheduler: Any,
+    groups: list[dict[str, Any]],
+    bases: list[float],
+    targets: list[float | None],
+) -> dict[str, list[tuple[Any, Any, float]]]:
+    """Return (place, key, value) for each rate that a scheduler holds, by what it calls them.
 
     Parameters
     ----------
@@ -64,20 +69,34 @@ def scaled_rates(
     groups
         The optimizer's parameter groups.
     bases, targets
-        Each group's base rate now, and the one it is to have.
+        Each group's base rate now, and the one it is to have; None where it is to keep its own.
     """
-    held = [getattr(scheduler, name, None) for name in ("base_lrs", "max_lrs")]
-    keys = ["initial_lr"]
-    if isinstance(scheduler, OneCycleLR):
-        keys += ["max_lr", "min_lr"]
+    keys = ["initial_lr", *(["max_lr", "min_lr"] if isinstance(scheduler, OneCycleLR) else [])]
+    found: dict[str, list[tuple[Any, Any, float]]] = {}
     for index, (group, base, target) in enumerate(zip(groups, bases, targets, strict=True)):
-        for rates in held:
-            # A group that was added after the scheduler was built is unknown to it.
-            if isinstance(rates, list) and index < len(rates):
-                yield rates, index, _scaled(rates[index], base, target)
+        if target is None:
+            continue
         for key in keys:
             if key in group:
-                yield group, key, _scaled(group[key], base, target)
+                value = _scaled(group[key], base, target)
+                found.setdefault(key, []).append((group, key, value))
+        for name in ("base_lrs", "max_lrs"):
+            rates = getattr(scheduler, name, None)
+            # A group that was added after the scheduler was built is unknown to it.
+            if isinstance(rates, list) and index < len(rates):
+                value = _scaled(rates[index], base, target)
+                found.setdefault(name, []).append((rates, index, value))
+    return found
+
+
+def cycle_limits(scheduler: Any, groups: list[dict[str, Any]], index: int) -> list[float] | None:
+    """Return where the cycle of a group starts and peaks; None if the scheduler has none."""
+    group = groups[index]
+    if isinstance(scheduler, OneCycleLR) and "max_lr" in group:
+        return [number(group["initial_lr"]), number(group["max_lr"])]
+    if isinstance(scheduler, CyclicLR) and index < len(scheduler.max_lrs):
+        return [number(scheduler.base_lrs[index]), number(scheduler.max_lrs[index])]
+    return None
 
 
 def warm_up_positions(groups: list[dict[str, Any]], schedulers: list[Any]) -> list[float]:
@@ -102,7 +121,8 @@ def _is_warming_up(scheduler: Any) -> bool:
 
 
 def _inner(scheduler: Any) -> list[Any]:
-    return list(getattr(scheduler, "_schedulers", ()))
+    wrapped = getattr(scheduler, "scheduler", None)  # in accelerate's
+    return [*getattr(scheduler, "_schedulers", ()), *([] if wrapped is None else [wrapped])]
 
 
 def _scaled(value: Any, base: float, target: float) -> float:

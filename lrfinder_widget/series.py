@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lrfinder_widget.optimizer_lr import describe
+from lrfinder_widget.parameter_groups import describe, group_factors, group_label
+from lrfinder_widget.scheduler_rates import number
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import STOPPED, Iteration, Sweep, check_trainable, take
+from lrfinder_widget.sweep import OUT_OF_MEMORY, STOPPED, Iteration, Sweep, check_trainable, take
+from lrfinder_widget.training.distributed import Ranks, in_process_group, leads
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.loader_facts import has_one_order
 from lrfinder_widget.training.network_kind import network_kind
+from lrfinder_widget.training.placement import input_device
+from lrfinder_widget.training.replay import remaining, with_replay
+from lrfinder_widget.training.sharding import reshard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lrfinder_widget.journal import Journal
     from lrfinder_widget.sweep import PointGenerator
     from lrfinder_widget.training.training import Training
 
@@ -37,6 +44,8 @@ class Series(Iteration):
     ----------
     training, settings, displace
         See `lrfinder_widget.sweep.Sweep`.
+    journal
+        Where the points are written as they come.
 
     Attributes
     ----------
@@ -60,17 +69,23 @@ class Series(Iteration):
         settings: SweepSettings | None = None,
         *,
         displace: Callable[[], None] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
-        self._training = training
+        training = self._training = with_replay(training, self.settings)
         self.starts: list[int] = []
         one_order = self.settings.repeats > 1 and has_one_order(training.loader)
-        self.notes = [ONE_ORDER] if one_order else []
+        self.notes = [*training.notes, *([ONE_ORDER] if one_order else [])]
         self._reasons: list[str] = []
+        reshard(training.model)
         check_trainable(training)  # before the claim asks for its parameters
         self._claim = Claim(training.model, training.optimizer, displace)
+        if in_process_group():
+            self._ranks = Ranks(input_device(training.model, self.settings.device))
         self._sweep = self._sweep_number(0)
-        self._points = self._run()
+        points = self._run() if self._ranks is None else self._run_with(self._ranks)
+        records = journal is not None and leads()
+        self._points = journal.recording(self, points) if journal and records else points
 
     @property
     def loss_name(self) -> str:
@@ -81,6 +96,12 @@ class Series(Iteration):
     def optimizer(self) -> str:
         """The name of the optimizer's class."""
         return describe(self._training.optimizer)[0]
+
+    @property
+    def group_rates(self) -> list[tuple[str, float]]:
+        """Each parameter group's name and its rate as it is now."""
+        groups = self._training.optimizer.param_groups
+        return [(group_label(group, i), number(group["lr"])) for i, group in enumerate(groups)]
 
     @cached_property
     def network(self) -> str:
@@ -93,6 +114,11 @@ class Series(Iteration):
         return self._sweep.batch_size
 
     @property
+    def loader(self) -> Any:
+        """The loader to train with afterwards, if ``replay`` is set; None otherwise."""
+        return remaining(self._training, self.settings)
+
+    @property
     def stop_reasons(self) -> list[str]:
         """Why each sweep that has begun ended; ``"stopped"`` for one that has not."""
         return [*self._reasons, self._sweep.stop_reason][: len(self.starts)]
@@ -101,9 +127,11 @@ class Series(Iteration):
     def stop_reason(self) -> str:
         """Why most of the sweeps ended, the first of them on a tie; see `Sweep`.
 
-        ``"stopped"`` if not all of them came to their end.
+        ``"stopped"`` if not all of them came to their end, ``"out of memory"`` if one had to.
         """
         reasons = self.stop_reasons
+        if OUT_OF_MEMORY in reasons:
+            return OUT_OF_MEMORY
         if len(reasons) < self.settings.repeats or reasons[-1] == STOPPED:
             return STOPPED
         return Counter(reasons).most_common(1)[0][0]
@@ -126,19 +154,40 @@ class Series(Iteration):
             take(claim, self.notes)
             for repeat in range(self.settings.repeats):
                 if repeat:
+                    if self._ranks is not None and not self._ranks.go_on():
+                        break
                     self._reasons.append(self._sweep.stop_reason)
                     self._sweep = self._sweep_number(repeat)
-                points = self._sweep.points()
-                try:
-                    first = next(points)
+                with closing(self._sweep.points()) as points:
+                    first = next(points, None)
                     self.starts.append(count)
-                    yield first
-                    count += yield from points
-                finally:
-                    points.close()
+                    if first is not None:
+                        yield first
+                        count += yield from points
+                if self._sweep.stop_reason == OUT_OF_MEMORY:
+                    break  # so would the others
         finally:
             claim.release()
         return count
+
+    def _run_with(self, ranks: Ranks) -> PointGenerator:
+        try:
+            ranks.begin(self._told())
+            return (yield from self._run())
+        except GeneratorExit:
+            if len(self.starts) < self.settings.repeats:  # the others ask whether to go on
+                ranks.stop()
+                ranks.go_on()
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            ranks.fail(error)
+        finally:
+            ranks.end()
+
+    def _told(self) -> dict[str, Any]:
+        """Return what must be the same on all ranks."""
+        factors = group_factors(self._training.optimizer, self.settings.groups)
+        return {**self.settings.to_dict(), "the parameter groups' rates": factors}
 
     def _sweep_number(self, repeat: int) -> Sweep:
         sweep = Sweep(
@@ -146,6 +195,7 @@ class Series(Iteration):
             self.settings,
             repeat=repeat,
             claim=self._claim,
+            ranks=self._ranks,
         )
         sweep.notes = self.notes
         return sweep

@@ -21,15 +21,21 @@ from lrfinder_widget.rate_writing import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.guard import Claim
+from lrfinder_widget.training.keeping import check_place
 from lrfinder_widget.training.loader_facts import stated_batch_size
 from lrfinder_widget.training.other_threads import OtherThreads
+from lrfinder_widget.training.out_of_memory import is_out_of_memory
+from lrfinder_widget.training.placement import input_device
 from lrfinder_widget.training.random_streams import RandomStreams
+from lrfinder_widget.training.replay import with_replay
 from lrfinder_widget.training.snapshot import Snapshot
-from lrfinder_widget.training.step import TrainStep
+from lrfinder_widget.training.step import Outcome, TrainStep
+from lrfinder_widget.training.validation import check_validation, validation_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from lrfinder_widget.training.distributed import Ranks
     from lrfinder_widget.training.training import Training
 
     # What it returns at its end is their number.
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
 COMPLETED = "completed"
 DIVERGED = "diverged"
 NON_FINITE = "non-finite loss"
+OUT_OF_MEMORY = "out of memory"
 STOPPED = "stopped"
 # A scale that was halved so often in a row is far below anything that helps.
 MOST_SKIPPED = 50
@@ -55,11 +62,19 @@ class Iteration:
 
     _points: PointGenerator
     _claim: Claim
+    # None outside of a process group.
+    _ranks: Ranks | None = None
 
     def __iter__(self) -> Iterator[Point]:
         return self
 
     def __next__(self) -> Point:
+        if self._ranks is None:
+            return self._next()
+        with self._ranks.interrupts_noted():
+            return self._next()
+
+    def _next(self) -> Point:
         if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
             return next(self._points)
         with torch.inference_mode(mode=False), torch.enable_grad():
@@ -68,7 +83,9 @@ class Iteration:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._ranks is not None and error is not None:
+            self._ranks.stop(error)
         self.close()
 
     def close(self) -> None:
@@ -100,11 +117,14 @@ class Sweep(Iteration):
         between them.
     claim
         The claim that somebody holds for this sweep and others; by default its own.
+    ranks
+        The processes that make this sweep together, of which this is one.
 
     Attributes
     ----------
     stop_reason : str
-        Why it ended: ``"completed"``, ``"diverged"``, ``"non-finite loss"`` or ``"stopped"``.
+        Why it ended: ``"completed"``, ``"diverged"``, ``"non-finite loss"``, ``"out of memory"``
+        or ``"stopped"``.
     notes : list of str
         What the user should know, in plain sentences.
     loss_name : str
@@ -126,15 +146,20 @@ class Sweep(Iteration):
         displace: Callable[[], None] | None = None,
         repeat: int = 0,
         claim: Claim | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
+        training = with_replay(training, self.settings)
         check_trainable(training)
         refuse_one_shot(training.loader)
+        check_validation(training.val_loader)
+        check_place(self.settings.snapshot)
         group_factors(training.optimizer, self.settings.groups)  # refuses names it does not have
         self._training = training
         self._repeat = repeat
+        self._ranks = ranks
         self._claim = claim or Claim(training.model, training.optimizer, displace)
-        device = _device(training.model, self.settings.device)
+        device = input_device(training.model, self.settings.device)
         self._step = TrainStep(training, self.settings, device)
         self._streams: RandomStreams | None = None
         self._points = self.points() if claim is not None else self._claimed_points()
@@ -168,13 +193,28 @@ class Sweep(Iteration):
 
         It returns how many there were. An iteration over the sweep itself sees to grad mode too.
         """
-        snapshot = Snapshot(self._training)
+        training, settings = self._training, self.settings
+        snapshot = Snapshot(training, settings.snapshot)
         others = OtherThreads()
-        streams = self._streams = RandomStreams(others, self.settings.seed, self._repeat)
-        batches = BatchStream(self._training.loader)
+        streams = self._streams = RandomStreams(others, settings.seed, self._repeat)
+        batches = BatchStream(training.loader, fixed=settings.fixed_batch)
+        steps = self._steps(snapshot, streams, others, batches)
+        count = 0
         try:
-            self._prepare(snapshot)
-            return (yield from self._steps(snapshot, streams, others, batches))
+            self._prepare(snapshot, streams)
+            for point in steps:
+                count += 1
+                yield point
+        except GeneratorExit:
+            if self._ranks is not None:
+                self._ranks.leave(steps)
+            raise
+        except BaseException as error:
+            if self._ranks is not None:
+                self._ranks.fail(error)
+            if not is_out_of_memory(error):
+                raise
+            self.stop_reason = OUT_OF_MEMORY
         finally:
             # The user's own code in closing (a generator's finally) may raise: not before
             # everything else is back.
@@ -186,8 +226,9 @@ class Sweep(Iteration):
                 endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
                 endings.callback(batches.close)
                 self._streams = None
+        return count
 
-    def _prepare(self, snapshot: Snapshot) -> None:
+    def _prepare(self, snapshot: Snapshot, streams: RandomStreams) -> None:
         snapshot.detach_gradients()
         if self._repeat:
             snapshot.draw_anew(self._repeat)
@@ -197,6 +238,12 @@ class Sweep(Iteration):
             self._note(
                 "The model was in eval mode: the sweep trains it in train mode and puts it back."
             )
+        if self._training.val_loader is not None:
+            streams.enter()
+            streams.expect_draws()
+            self._step.validate_on(
+                validation_batches(self._training.val_loader, self.settings.val_batches)
+            )
 
     def _steps(
         self,
@@ -205,9 +252,7 @@ class Sweep(Iteration):
         others: OtherThreads,
         batches: BatchStream,
     ) -> PointGenerator:
-        claim, step = self._claim, self._step
         writer = RateWriter(self._training.optimizer, self.settings.groups)
-        micro_batches = self.settings.accumulation_steps
         diverged = Divergence(self.settings.diverge_threshold)
         lrs = learning_rates(self.settings).tolist()
         index = skipped = 0
@@ -215,18 +260,13 @@ class Sweep(Iteration):
             if streams.out():
                 snapshot.note_changes(by_sweep=False)
                 streams.enter()
-            restarts = batches.restarts
-            taken = [next(batches) for _ in range(micro_batches)]
-            if batches.restarts != restarts:
-                streams.expect_draws()
+            taken = self._taken(batches, streams)
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)
             used = writer.write(lrs[index])
-            claim.step = index + 1
-            try:
-                outcome = step(taken)
-            finally:
-                claim.step = 0
+            outcome = self._take(taken, index + 1)
+            if self._ranks is not None and self._ranks.stopped:
+                return index
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=True)
             if streams.due():
@@ -248,6 +288,28 @@ class Sweep(Iteration):
                 return index
         self.stop_reason = COMPLETED
         return index
+
+    def _taken(self, batches: BatchStream, streams: RandomStreams) -> list[Any]:
+        restarts = batches.restarts
+        taken = [next(batches) for _ in range(self.settings.accumulation_steps)]
+        if batches.restarts != restarts:
+            streams.expect_draws()
+        return taken
+
+    def _take(self, batches: list[Any], number: int) -> Outcome | None:
+        """Take a step, and return what is told of it: by all ranks, where there are several."""
+        step, claim = self._step, self._claim
+        claim.step = number
+        try:
+            outcome = step(batches)
+        finally:
+            claim.step = 0
+        if self._ranks is None:
+            return outcome
+        outcome, all_measure = self._ranks.agree(outcome, measures=step.measures_norm)
+        if not all_measure:  # what a norm costs is measured, and ranks may differ in it
+            step.measure_no_norm()
+        return outcome
 
     def _ends_with(self, loss: float, diverged: Divergence) -> bool:
         if not math.isfinite(loss):
@@ -317,24 +379,6 @@ def check_trainable(training: Training) -> None:
             "the optimizer holds none of the model's parameters; build it from "
             "model.parameters() of this very model (after moving or wrapping it)"
         )
-
-
-def _device(model: nn.Module, wanted: Any) -> torch.device:
-    own = next(model.parameters()).device
-    if wanted is None:
-        return own
-    try:
-        device = torch.device(wanted)
-    except (RuntimeError, TypeError) as error:
-        raise SettingsError(f"device {wanted!r} is not one torch knows: {error}") from None
-    held = {parameter.device.type for parameter in model.parameters()}
-    if device.type not in held:
-        raise SettingsError(
-            f"device is {str(device)!r}, but the model is on {own}; move it first "
-            f"(model.to({str(device)!r})), then build the optimizer"
-        )
-    names_one = ":" in str(device)  # "cuda" alone means the one that the model is on
-    return device if names_one else own
 
 
 @contextmanager

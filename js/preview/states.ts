@@ -1,15 +1,24 @@
 // States to look at, each played by a fake kernel.
-import { encodeFloats } from "../src/protocol.ts";
-import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
+import { encodeFloats, type Optimizer } from "../src/protocol.ts";
+import { madeCurve, madeNorms, madeValidation, pairs, SUGGESTIONS } from "../test/curves.ts";
 import { type FakeKernel, traits } from "../test/fake-kernel.ts";
 import { bandOf, madeSweeps, NOISY, repeated, startsOf } from "../test/repeats.ts";
+import { withNorms } from "../test/states.ts";
 
 const TWO_GROUPS = {
   name: "AdamW",
   detail: "weight decay 0.01",
   groups: [
-    { label: "group 0", lr: 1e-3, ratio: 1 },
-    { label: "group 1", lr: 1e-4, ratio: 0.1 },
+    { label: "body", lr: 1e-4, ratio: 0.1 },
+    { label: "head", lr: 1e-3, ratio: 1 },
+  ],
+};
+
+const MANY_GROUPS = {
+  ...TWO_GROUPS,
+  groups: [
+    { label: "embedding", lr: 1e-5, ratio: null },
+    ...[1, 2, 3, 4].map((at) => ({ label: `layer ${at}`, lr: 1e-3 / at, ratio: 1 / at })),
   ],
 };
 
@@ -20,6 +29,23 @@ function ended(kernel: FakeKernel, points: number): void {
     status: { ...status, state: "done", text: "stopped at 4× the best" },
     suggestions: SUGGESTIONS,
     curve: encodeFloats([...made.lrs, ...made.losses, ...made.smoothed]),
+  });
+}
+
+function apply(kernel: FakeKernel, optimizer: Optimizer, notes: string[]): void {
+  const after = ({ lr, ratio }: { lr: number; ratio: number | null }) =>
+    ratio === null ? lr : 7.9e-3 * ratio;
+  const groups = optimizer.groups.map((group) => ({
+    label: group.label,
+    before: group.lr,
+    after: after(group),
+  }));
+  kernel.update({
+    optimizer: {
+      ...optimizer,
+      groups: optimizer.groups.map((group) => ({ ...group, lr: after(group) })),
+    },
+    applied: { lr: 7.9e-3, groups, notes, warnings: [], undo: true },
   });
 }
 
@@ -45,22 +71,27 @@ export const STATES: Record<string, (kernel: FakeKernel) => void> = {
   },
   applied: (kernel) => {
     ended(kernel, 96);
-    const after = TWO_GROUPS.groups.map(({ label, lr, ratio }) => ({
-      label,
-      before: lr,
-      after: 7.9e-3 * ratio,
-    }));
-    kernel.update({
-      optimizer: {
-        ...TWO_GROUPS,
-        groups: TWO_GROUPS.groups.map((group) => ({ ...group, lr: 7.9e-3 * group.ratio })),
-      },
-      applied: { lr: 7.9e-3, groups: after, undo: true },
-    });
+    kernel.update({ interval: [1.8e-3, 1.8e-2] });
+    apply(kernel, traits().optimizer, []);
   },
-  preview: (kernel) => {
-    ended(kernel, 96);
+  measuring: (kernel) => {
+    const made = madeCurve(57);
+    const more = { val_losses: madeValidation(57), grad_norms: madeNorms(57) };
+    kernel.status({ state: "running", run: 1, points: 57 });
     kernel.update({ optimizer: TWO_GROUPS });
+    kernel.points(1, 0, pairs(made), more);
+    kernel.smoothed(1, made.smoothed);
+  },
+  measured: (kernel) => {
+    kernel.update(withNorms({ optimizer: TWO_GROUPS, interval: [1.8e-3, 1.8e-2] }));
+  },
+  written: (kernel) => {
+    STATES.measured?.(kernel);
+    apply(kernel, TWO_GROUPS, ["base_lrs and initial_lr of StepLR were set too."]);
+  },
+  groups: (kernel) => {
+    ended(kernel, 96);
+    kernel.update({ optimizer: MANY_GROUPS });
   },
   failed: (kernel) => {
     const made = madeCurve(31);

@@ -2,19 +2,26 @@
 import { Button } from "./button.tsx";
 import { CopyCode } from "./copy-code.tsx";
 import { formatExact, parseRate } from "./format.ts";
+import type { Applied } from "./protocol.ts";
 import type { Session } from "./session.ts";
-import { appliedParts, goodParts, previewParts } from "./words.ts";
+import { confirmationOf, type GroupWords, previewOf } from "./words.ts";
+
+/** More would bury the row; the others wait behind a button. */
+const SHOWN_GROUPS = 3;
 
 const same = (a: number, b: number) => Math.abs(a - b) <= 1e-9 * Math.abs(b);
 
 export function ApplyRow({ session, id }: { session: Session; id: string }) {
   const { view, pending, rate } = session;
   const applied = session.get("applied");
-  const { groups } = session.get("optimizer");
+  const optimizer = session.get("optimizer");
   const { out } = session;
   const busy = pending.has("apply") || pending.has("undo");
-  const standing = groups.every((group) => same(group.lr, rate * group.ratio));
-  const confirmed = applied !== null && same(applied.lr, rate) && standing;
+  const standing = optimizer.groups.every(
+    ({ lr, ratio }) => ratio === null || same(lr, rate * ratio),
+  );
+  const confirmed = applied !== null && same(applied.lr, rate) && standing ? applied : null;
+  const groups = confirmed ? confirmationOf(confirmed, optimizer) : previewOf(optimizer, rate);
 
   const commit = (): boolean => {
     if (view.rate === null) return true;
@@ -56,7 +63,12 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
         }}
         onBlur={commit}
       />
-      <Button name="apply" class="lrf-main" disabled={out || busy || confirmed} onClick={apply}>
+      <Button
+        name="apply"
+        class="lrf-main"
+        disabled={out || busy || confirmed !== null}
+        onClick={apply}
+      >
         Apply
       </Button>
       <Button
@@ -66,53 +78,62 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
       >
         Undo
       </Button>
-      <Outcome session={session} confirmed={confirmed} id={`${id}-outcome`} />
-      <span class="lrf-good lrf-soft">
-        {goodParts(session.get("interval")).map((part) => (
-          <i key={part}>{part} </i>
-        ))}
+      <span class="lrf-outcome" id={`${id}-outcome`} aria-live="polite">
+        <Outcome session={session} confirmed={confirmed} groups={groups} />
       </span>
       <CopyCode session={session} />
+      {groups.length > 1 && <Groups session={session} groups={groups} />}
     </div>
   );
 }
 
 interface OutcomeProps {
   session: Session;
-  confirmed: boolean;
-  id: string;
+  confirmed: Applied | null;
+  groups: GroupWords[];
 }
 
-function Outcome({ session, confirmed, id }: OutcomeProps) {
-  const { view, pending, rate } = session;
-  const applied = session.get("applied");
+function Outcome({ session: { view, pending }, confirmed, groups }: OutcomeProps) {
   const problem = view.rateProblem || view.refusal("apply", "undo", "code");
-  let content = <Parts of={previewParts(session.get("optimizer"), rate)} />;
-  if (problem) content = <span class="lrf-bad">{problem}</span>;
-  else if (pending.has("apply")) content = <Parts of={["Applying…"]} />;
-  else if (pending.has("undo")) content = <Parts of={["Undoing…"]} />;
-  else if (applied && confirmed) {
-    const [done, ...before] = appliedParts(applied);
-    content = (
-      <>
-        <span class="lrf-part lrf-ok">{done}</span>
-        <Parts of={before} />
-      </>
-    );
+  if (problem) return <span class="lrf-bad">{problem}</span>;
+  if (pending.has("apply")) return <span class="lrf-soft">Applying…</span>;
+  if (pending.has("undo")) return <span class="lrf-soft">Undoing…</span>;
+  const [only, second] = groups;
+  if (!confirmed) {
+    const preview = second ? `${groups.length} parameter groups` : `optimizer: ${only?.rate}`;
+    return <span class="lrf-soft">{preview}</span>;
   }
+  const [before] = confirmed.groups;
   return (
-    <span class="lrf-outcome" id={id} aria-live="polite">
-      {content}
-    </span>
+    <>
+      <span class="lrf-ok">Applied {formatExact(confirmed.lr)}</span>
+      {before && !second && <span class="lrf-soft"> was {formatExact(before.before)}</span>}
+    </>
   );
 }
 
-function Parts({ of: parts }: { of: string[] }) {
-  return parts.map((part) => (
-    <span key={part} class="lrf-part lrf-soft">
-      {part.split(/(?<=: )/).map((piece) => (
-        <span key={piece}>{piece}</span>
+function Groups({ session: { view }, groups }: { session: Session; groups: GroupWords[] }) {
+  const shown = view.allGroups ? groups : groups.slice(0, SHOWN_GROUPS);
+  const hidden = groups.length - SHOWN_GROUPS;
+  return (
+    <ul class="lrf-groups" aria-label="Parameter groups">
+      {shown.map(({ label, rate }, at) => (
+        <li key={`${at} ${label}`}>
+          <span class="lrf-soft">{label}:</span> {rate}
+        </li>
       ))}
-    </span>
-  ));
+      {hidden > 0 && (
+        <li>
+          <Button
+            name="groups"
+            class="lrf-link"
+            expanded={view.allGroups}
+            onClick={() => view.update({ allGroups: !view.allGroups })}
+          >
+            {view.allGroups ? "fewer" : `+${hidden} more`}
+          </Button>
+        </li>
+      )}
+    </ul>
+  );
 }

@@ -1,32 +1,31 @@
-// The canvas: axes, raw points, sweeps, their band and the line to read, drawn by uPlot. It answers
-// to no pointer.
+// A canvas: two axes and what is drawn between them, by uPlot. It answers to no pointer.
 import uPlot from "uplot";
-import type { Curve } from "./curve.ts";
 import { MARGIN, type Range, type Tick } from "./scales.ts";
 import type { Colours } from "./theme.ts";
+
+/** What a row of values looks like; two edges next to each other have the band between them. */
+export type Look = "points" | "edge" | "thin" | "strong" | "dashed";
 
 export interface Picture {
   width: number;
   height: number;
+  /** Room above the plot. */
+  top: number;
   x: Range;
   y: Range;
-  rateTicks: Tick[];
-  minorRates: number[];
-  lossTicks: Tick[];
-  curve: Curve;
-  /** Whether the last sweep's raw points are shown. */
-  raw: boolean;
+  xTicks: Tick[];
+  minor: number[];
+  yTicks: Tick[];
+  /** Where the rows' values stand along x, and each row. */
+  places: number[];
+  rows: { look: Look; values: Row }[];
   colours: Colours;
 }
 
-type Row = (number | null)[];
-
-/** Rows before the sweeps': learning rates, raw points, the ends of the band. */
-const LOW = 2;
-const HIGH = 3;
+export type Row = (number | null)[];
 
 const FONT = '11px system-ui, -apple-system, "Segoe UI", sans-serif';
-const RAW_SIZE = 3.6;
+const POINT_SIZE = 3.6;
 
 export class Chart {
   #host: HTMLElement;
@@ -40,11 +39,12 @@ export class Chart {
   draw(picture: Picture): void {
     const before = this.#picture;
     this.#picture = picture;
-    const data = rows(picture);
-    // A sweep that comes along is a series more, which uPlot learns when it is made.
-    if (this.#plot?.series.length !== data.length) this.destroy();
+    const data: uPlot.AlignedData = [picture.places, ...picture.rows.map(({ values }) => values)];
+    const looks = ({ rows }: Picture) => rows.map(({ look }) => look).join();
+    // uPlot learns what its rows look like when it is made.
+    if (before && looks(before) !== looks(picture)) this.destroy();
     if (!this.#plot) {
-      this.#plot = new uPlot(this.#options(picture, data.length), data, this.#host);
+      this.#plot = new uPlot(this.#options(picture), data, this.#host);
       return;
     }
     const resized = before?.width !== picture.width || before.height !== picture.height;
@@ -59,19 +59,29 @@ export class Chart {
   }
 
   // uPlot asks through these functions at each drawing, so they read the latest picture.
-  #options(first: Picture, count: number): uPlot.Options {
+  #options(first: Picture): uPlot.Options {
     const latest = () => this.#picture ?? first;
-    const line = (width: number, colour: "raw" | "curve"): uPlot.Series => ({
+    const line = (width: number, colour: keyof Colours): uPlot.Series => ({
       stroke: () => latest().colours[colour],
       width,
       points: { show: false },
     });
-    // Wider, it would be clipped that much outside of the frame, and its band with it.
-    const edge: uPlot.Series = { width: 0, points: { show: false } };
-    const grid = (ticks: () => Tick[], size: number, side: 2 | 3, gap: number): uPlot.Axis => ({
+    const looks: Record<Look, uPlot.Series> = {
+      points: {
+        stroke: () => latest().colours.raw,
+        paths: () => null,
+        points: { show: true, width: 0, size: POINT_SIZE, fill: () => latest().colours.raw },
+      },
+      // Wider, it would be clipped that much outside of the frame, and its band with it.
+      edge: { width: 0, points: { show: false } },
+      thin: line(1, "raw"),
+      strong: line(2, "curve"),
+      dashed: { ...line(1.25, "soft"), dash: [5, 4], spanGaps: true },
+    };
+    const axis = (ticks: () => Tick[], size: number, side: 2 | 3): uPlot.Axis => ({
       side,
       size,
-      gap,
+      gap: 8,
       font: FONT,
       stroke: () => latest().colours.soft,
       grid: { stroke: () => latest().colours.grid, width: 1 },
@@ -80,10 +90,11 @@ export class Chart {
       values: () => ticks().map((tick) => tick.label),
       filter: (_plot, splits) => splits,
     });
+    const edge = first.rows.findIndex(({ look }) => look === "edge") + 1;
     return {
       width: first.width,
       height: first.height,
-      padding: [MARGIN.top, MARGIN.right, 0, 0],
+      padding: [first.top, MARGIN.right, 0, 0],
       legend: { show: false },
       cursor: { show: false },
       select: { show: false, left: 0, top: 0, width: 0, height: 0 },
@@ -92,64 +103,24 @@ export class Chart {
         y: { range: () => [latest().y.low, latest().y.high] },
       },
       axes: [
-        grid(() => latest().rateTicks, MARGIN.bottom, 2, 8),
-        grid(() => latest().lossTicks, MARGIN.left, 3, 8),
+        axis(() => latest().xTicks, MARGIN.bottom, 2),
+        axis(() => latest().yTicks, MARGIN.left, 3),
       ],
-      series: [
-        {},
-        {
-          stroke: () => latest().colours.raw,
-          paths: () => null,
-          points: {
-            show: true,
-            width: 0,
-            size: RAW_SIZE,
-            fill: () => latest().colours.raw,
-          },
-        },
-        edge,
-        { ...edge },
-        ...Array.from({ length: count - 5 }, () => line(1, "raw")),
-        line(2, "curve"),
-      ],
-      bands: [{ series: [HIGH, LOW], fill: () => latest().colours.band }],
-      hooks: { drawAxes: [(plot) => drawMinorRates(plot, latest())] },
+      series: [{}, ...first.rows.map(({ look }) => ({ ...looks[look] }))],
+      bands: edge > 0 ? [{ series: [edge + 1, edge], fill: () => latest().colours.band }] : [],
+      hooks: { drawAxes: [(plot) => drawMinor(plot, latest())] },
     };
   }
 }
 
-function rows(picture: Picture): uPlot.AlignedData {
-  const { curve, raw, y } = picture;
-  const sweeps = curve.sweeps;
-  const thin = sweeps.length > 1 ? sweeps : [];
-  // All sweeps of a run take the same rates; some end earlier.
-  const all = [...sweeps, curve.line].map(({ lrs }) => lrs);
-  const lrs = all.reduce((longest, one) => (one.length > longest.length ? one : longest));
-  // A loss far above the frame is drawn just outside it: canvases lose lines to coordinates too large.
-  const far = 4 * (y.high - y.low);
-  const row = (values: Float64Array = new Float64Array(0)): Row =>
-    Array.from(lrs, (_, point) => {
-      const value = values[point] ?? NaN;
-      return Number.isFinite(value) ? Math.min(Math.max(value, y.low - far), y.high + far) : null;
-    });
-  return [
-    Array.from(lrs, Math.log10),
-    row(raw ? sweeps[sweeps.length - 1]?.losses : undefined),
-    row(curve.band(0)),
-    row(curve.band(2)),
-    ...thin.map(({ smoothed }) => row(smoothed)),
-    row(curve.line.smoothed),
-  ];
-}
-
-function drawMinorRates(plot: uPlot, { minorRates, colours }: Picture): void {
+function drawMinor(plot: uPlot, { minor, colours }: Picture): void {
   const { ctx, bbox } = plot;
   ctx.save();
   ctx.strokeStyle = colours.grid;
   ctx.globalAlpha = 0.55;
   ctx.lineWidth = Math.round(uPlot.pxRatio);
   ctx.beginPath();
-  for (const decade of minorRates) {
+  for (const decade of minor) {
     const x = Math.round(plot.valToPos(decade, "x", true)) + 0.5;
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);

@@ -16,7 +16,8 @@ export function chosenRate(
   if ("lr" in selection) return selection.lr;
   const suggestion = suggestions.find(({ rule }) => rule === selection.rule);
   if (suggestion) return suggestion.lr;
-  const current = groups[0]?.lr;
+  // The rate to set is the first one's of the groups that are swept.
+  const current = groups.find(({ ratio }) => ratio !== null)?.lr;
   // A warm-up may stand at 0, which has no place on a log axis.
   if (current === undefined || !(current > 0)) return axis.low;
   return Math.min(axis.high, Math.max(axis.low, current));

@@ -9,6 +9,9 @@ export interface Sweep {
   lrs: Float64Array;
   losses: Float64Array;
   smoothed: Float64Array;
+  /** Validation losses and gradient norms; NaN where they were not measured. */
+  validation: Float64Array;
+  norms: Float64Array;
 }
 
 const NOTHING = new Float64Array(0);
@@ -21,17 +24,18 @@ export class Curve {
   length = 0;
   /** Grows with every change, so that a view can tell whether it has drawn this one. */
   version = 0;
-  #lrs = new Float64Array(FIRST_CAPACITY);
-  #losses = new Float64Array(FIRST_CAPACITY);
+  /** What the points have; until a run has some, what those of the run before had. */
+  measured: readonly string[] = [];
+  #columns = new Map<string, Float64Array>();
   #smoothed: Float64Array = NOTHING;
   #band: Float64Array = NOTHING;
 
   get lrs(): Float64Array {
-    return this.#lrs.subarray(0, this.length);
+    return this.#column("lrs");
   }
 
   get losses(): Float64Array {
-    return this.#losses.subarray(0, this.length);
+    return this.#column("losses");
   }
 
   /** The smoothed loss at the first points; it may lag behind them. */
@@ -44,19 +48,30 @@ export class Curve {
     const begun = this.starts.filter((start) => start < this.length);
     return begun.map((from, at) => {
       const cut = (values: Float64Array) => values.subarray(from, begun[at + 1]);
-      return { lrs: cut(this.lrs), losses: cut(this.losses), smoothed: cut(this.smoothed) };
+      return {
+        lrs: cut(this.lrs),
+        losses: cut(this.losses),
+        smoothed: cut(this.smoothed),
+        validation: cut(this.#column("val_losses")),
+        norms: cut(this.#column("grad_norms")),
+      };
     });
+  }
+
+  /** The sweep in the making, or the last one. */
+  get latest(): Sweep {
+    return this.sweeps.at(-1) ?? EMPTY;
   }
 
   /** The line to read: the only sweep's, else the median of those that have ended. */
   get line(): Sweep {
     const sweeps = this.sweeps;
-    const [first = { lrs: NOTHING, losses: NOTHING, smoothed: NOTHING }] = sweeps;
+    const [first = EMPTY] = sweeps;
     if (sweeps.length < 2) return first;
     const median = this.band(1);
     if (median.length === 0) return { ...first, losses: NOTHING };
     const long = sweeps.find(({ lrs }) => lrs.length >= median.length) ?? first;
-    return { lrs: long.lrs.subarray(0, median.length), losses: NOTHING, smoothed: median };
+    return { ...EMPTY, lrs: long.lrs.subarray(0, median.length), smoothed: median };
   }
 
   /** The least loss (0), the median (1) or the greatest (2) of the sweeps that have ended. */
@@ -83,24 +98,25 @@ export class Curve {
     this.run = run;
     this.starts = [0];
     this.length = 0;
+    this.#columns.clear();
     this.#smoothed = this.#band = NOTHING;
     this.version++;
   }
 
-  /** Add interleaved (learning rate, loss) pairs that start at point `offset` of `run`. */
-  append(run: number, offset: number, pairs: Float64Array): Appended {
+  /** Add points that start at point `offset` of `run`, given as columns one after the other. */
+  append(run: number, offset: number, columns: readonly string[], values: Float64Array): Appended {
     if (run < this.run) return "stale";
     if (run > this.run) this.begin(run);
     if (offset > this.length) return "gap";
-    const end = offset + pairs.length / 2;
+    const count = values.length / columns.length;
+    const end = offset + count;
     if (end <= this.length) return "known";
-    this.#reserve(end);
-    for (let point = this.length; point < end; point++) {
-      this.#lrs[point] = pairs[2 * (point - offset)] ?? NaN;
-      this.#losses[point] = pairs[2 * (point - offset) + 1] ?? NaN;
+    this.#reserve(end, columns);
+    for (const [at, name] of columns.entries()) {
+      const fresh = values.subarray(at * count + this.length - offset, (at + 1) * count);
+      this.#columns.get(name)?.set(fresh, this.length);
     }
-    this.length = end;
-    this.version++;
+    this.#grown(end);
     return "appended";
   }
 
@@ -117,25 +133,44 @@ export class Curve {
     return "appended";
   }
 
-  /** Take a finished curve: n learning rates, n losses, n smoothed values. */
-  replace(run: number, values: Float64Array): void {
-    const count = Math.floor(values.length / 3);
+  /** Take a finished curve, given as columns one after the other. */
+  replace(run: number, columns: readonly string[], values: Float64Array): void {
+    const count = Math.floor(values.length / columns.length);
     this.begin(run);
-    this.#lrs = values.slice(0, count);
-    this.#losses = values.slice(count, 2 * count);
-    this.#smoothed = values.slice(2 * count, 3 * count);
-    this.length = count;
+    for (const [at, name] of columns.entries()) {
+      const column = values.slice(at * count, (at + 1) * count);
+      if (name === "smoothed") this.#smoothed = column;
+      else this.#columns.set(name, column);
+    }
+    this.#grown(count);
   }
 
-  #reserve(length: number): void {
-    if (length <= this.#lrs.length) return;
-    const capacity = Math.max(length, FIRST_CAPACITY, 2 * this.#lrs.length);
-    const grown = (old: Float64Array) => {
-      const fresh = new Float64Array(capacity);
-      fresh.set(old.subarray(0, this.length));
-      return fresh;
-    };
-    this.#lrs = grown(this.#lrs);
-    this.#losses = grown(this.#losses);
+  #column(name: string): Float64Array {
+    return (this.#columns.get(name) ?? NOTHING).subarray(0, this.length);
+  }
+
+  #grown(length: number): void {
+    this.length = length;
+    this.measured = [...this.#columns.keys()];
+    this.version++;
+  }
+
+  /** Make room; what no message has brought is NaN. */
+  #reserve(length: number, columns: readonly string[]): void {
+    for (const name of new Set([...this.#columns.keys(), ...columns])) {
+      const old = this.#columns.get(name) ?? NOTHING;
+      if (length <= old.length) continue;
+      const grown = new Float64Array(Math.max(length, FIRST_CAPACITY, 2 * old.length)).fill(NaN);
+      grown.set(old.subarray(0, this.length));
+      this.#columns.set(name, grown);
+    }
   }
 }
+
+const EMPTY: Sweep = {
+  lrs: NOTHING,
+  losses: NOTHING,
+  smoothed: NOTHING,
+  validation: NOTHING,
+  norms: NOTHING,
+};

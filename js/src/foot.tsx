@@ -24,11 +24,17 @@ export function Problems({ session }: { session: Session }) {
 export function Foot({ session }: { session: Session }) {
   const status = session.get("status");
   const active = status.state === "running" || status.state === "paused";
-  const notes = [...status.notes];
+  const applied = session.get("applied");
+  const notes = [...status.notes, ...(applied?.notes ?? [])];
   if (active && status.controls === "queued") notes.push(QUEUED);
   return (
     <div class="lrf-foot">
       <div>{footText(session.get("loss"), session.get("optimizer"), status.state)}</div>
+      {applied?.warnings.map((warning) => (
+        <div key={warning} class="lrf-warning">
+          {warning}
+        </div>
+      ))}
       {notes.map((note) => (
         <div key={note} class="lrf-note">
           {note}

@@ -1,9 +1,11 @@
-// The geometry of one view at one moment: what the canvas and all that lies over it agree on.
+// The geometry of one view at one moment: what the canvases and all that lies over them agree on.
 import { lossRange } from "./loss-range.ts";
+import { type NormAxis, normAxis } from "./norm-axis.ts";
 import {
   type Frame,
   frameOf,
   lossTicks,
+  MARGIN,
   minorRates,
   type Range,
   rateTicks,
@@ -13,9 +15,15 @@ import type { Session } from "./session.ts";
 
 /** Height of the canvas; with the tools below it the chart is 292 px high at every width. */
 export const CANVAS_HEIGHT = 264;
+/** The canvas below it shows gradient norms and then has the rates' labels. */
+export const NORM_HEIGHT = 78;
+/** Room for half a label above its plot. */
+export const NORM_TOP = 6;
 
 export interface Layout {
   width: number;
+  /** Of the canvases together. */
+  height: number;
   frame: Frame;
   /** The whole axis, in decades, and the part that is visible. */
   axis: Range;
@@ -24,6 +32,8 @@ export interface Layout {
   rateTicks: Tick[];
   minorRates: number[];
   lossTicks: Tick[];
+  /** The chart of gradient norms, in runs that measure them. */
+  norms: NormAxis | null;
 }
 
 /** Computes the layout, anew only when something it rests on has changed. */
@@ -47,17 +57,26 @@ export class LayoutMemory {
 function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout {
   const frame = frameOf(width, CANVAS_HEIGHT);
   const x = view.zoom ?? axis;
-  const y = lossRange(curve.sweeps);
+  const { validation, norms } = curve.latest;
+  const y = lossRange(curve.sweeps, validation);
   // Without a loss the axis has lines, but no numbers to put beside them.
   const ticks = lossTicks(y, frame.height);
+  const measured = curve.measured.includes("grad_norms");
   return {
     width,
+    height: CANVAS_HEIGHT + (measured ? NORM_HEIGHT : 0),
     frame,
     axis,
     x,
     y,
     rateTicks: rateTicks(x, frame.width),
     minorRates: minorRates(x),
-    lossTicks: curve.length > 0 ? ticks : ticks.map(({ at }) => ({ at, label: "" })),
+    lossTicks: curve.length > 0 ? ticks : unlabelled(ticks),
+    norms: measured ? normAxis(norms, NORM_HEIGHT - NORM_TOP - MARGIN.bottom) : null,
   };
+}
+
+/** The same lines without their numbers. */
+export function unlabelled(ticks: readonly Tick[]): Tick[] {
+  return ticks.map(({ at }) => ({ at, label: "" }));
 }

@@ -1,10 +1,8 @@
 import { expect, test } from "vitest";
 import { madeCurve } from "../test/curves.ts";
-import type { Sweep } from "./curve.ts";
 import { lossRange } from "./loss-range.ts";
 
-const sweepOf = (losses: number[], smoothed: number[] = []): Sweep => ({
-  lrs: Float64Array.from(losses, (_, i) => 10 ** (i - 7)),
+const sweepOf = (losses: number[], smoothed: number[] = []) => ({
   losses: Float64Array.from(losses),
   smoothed: Float64Array.from(smoothed),
 });

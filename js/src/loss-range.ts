@@ -9,9 +9,13 @@ const PADDING = { above: 0.07, below: 0.16 };
 /** A flat curve is not stretched until its noise looks like a descent. */
 const LEAST_SPAN = 0.1;
 
-/** The range of the loss axis that shows every sweep. */
-export function lossRange(sweeps: readonly Sweep[]): Range {
-  const ranges = sweeps.flatMap((sweep) => rangeOf(sweep) ?? []);
+/** The range of the loss axis that shows every sweep, and validation losses beside it. */
+export function lossRange(
+  sweeps: readonly Pick<Sweep, "losses" | "smoothed">[],
+  validation: Float64Array = new Float64Array(0),
+): Range {
+  const shown = [...sweeps, { losses: validation, smoothed: validation }];
+  const ranges = shown.flatMap((sweep) => rangeOf(sweep) ?? []);
   if (ranges.length === 0) return { low: 0, high: 1 };
   return {
     low: Math.min(...ranges.map(({ low }) => low)),
@@ -19,7 +23,7 @@ export function lossRange(sweeps: readonly Sweep[]): Range {
   };
 }
 
-function rangeOf({ losses, smoothed }: Omit<Sweep, "lrs">): Range | null {
+function rangeOf({ losses, smoothed }: Pick<Sweep, "losses" | "smoothed">): Range | null {
   const finite = losses.filter(Number.isFinite);
   if (finite.length === 0) return null;
   const line = smoothed.length >= 3 ? smoothed : losses;

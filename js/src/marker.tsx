@@ -2,11 +2,14 @@
 import { formatDecimal, formatLoss, formatRate } from "./format.ts";
 import { placeFlag } from "./labels.ts";
 import type { Layout } from "./layout.ts";
-import { clamp, keyStep, lossAt, xOf, yOf } from "./scales.ts";
+import { clamp, keyStep, lossAt, MARGIN, xOf, yOf } from "./scales.ts";
 import type { Session } from "./session.ts";
 
 // A number would be written 1e-7, which ARIA does not know; Preact's types know only numbers.
 const spelled = (value: number) => formatDecimal(value) as unknown as number;
+
+/** Where the line begins, behind the flag. */
+const LINE_TOP = 12;
 
 interface MarkerProps {
   session: Session;
@@ -16,7 +19,7 @@ interface MarkerProps {
 export function Marker({ session, layout }: MarkerProps) {
   const { rate } = session;
   const { lrs, losses, smoothed } = session.curve.line;
-  const { axis, x, y, frame, width } = layout;
+  const { axis, x, y, frame, width, height } = layout;
   const decade = Math.log10(rate);
   const visible = decade >= x.low - 1e-9 && decade <= x.high + 1e-9;
   const left = xOf(clamp(decade, x), x, frame);
@@ -51,8 +54,8 @@ export function Marker({ session, layout }: MarkerProps) {
       style={{ transform: `translateX(${left}px)` }}
       onKeyDown={onKeyDown}
     >
-      <span class="lrf-line" style={{ height: `${frame.top + frame.height - 12}px` }} />
-      {onCurve && <span class="lrf-spot" style={{ top: `${top}px` }} />}
+      <span class="lrf-line" style={{ height: `${height - MARGIN.bottom - LINE_TOP}px` }} />
+      {onCurve && <span class="lrf-spot" style={{ transform: `translateY(${top}px)` }} />}
       <span
         class="lrf-flag"
         style={{

@@ -9,11 +9,17 @@ export interface Span {
   to: number;
 }
 
+/** What the pointer does besides dragging the marker. */
+export interface Pointing {
+  hover: number | null;
+  span: Span | null;
+}
+
 export interface PointerEvents {
   /** The latest layout. */
   layout(): Layout;
-  hover(x: number | null): void;
-  zooming(span: Span | null): void;
+  /** Where the pointer hovers, and the stretch that it marks. */
+  point(pointing: Partial<Pointing>): void;
 }
 
 /** A shorter drag is a click that slipped. */
@@ -51,7 +57,7 @@ export function followPointers(
     const marker = overlay.querySelector<HTMLElement>("[role=slider]");
     overlay.setPointerCapture(event.pointerId);
     session.pointerDown(event.pointerId);
-    events.hover(null);
+    events.point({ hover: null });
     if (event.shiftKey || session.view.zooming) {
       drag = { kind: "zoom", from: x, pointer: event.pointerId };
       // Else a Shift-drag also selects the text around the chart.
@@ -71,10 +77,10 @@ export function followPointers(
   const move = (event: PointerEvent) => {
     const x = xIn(event);
     if (!drag) {
-      if (event.pointerType === "mouse") events.hover(x);
+      if (event.pointerType === "mouse") events.point({ hover: x });
     } else if (event.pointerId === drag.pointer) {
       if (drag.kind === "marker") moveMarker(x + drag.offset);
-      else events.zooming({ from: drag.from, to: x });
+      else events.point({ span: { from: drag.from, to: x } });
     }
   };
 
@@ -84,7 +90,7 @@ export function followPointers(
     drag = null;
     if (ended.kind === "marker") session.selection.release();
     else {
-      events.zooming(null);
+      events.point({ span: null });
       if (event.type === "pointerup") zoomTo(ended.from, xIn(event));
     }
     session.pointerUp(event.pointerId);
@@ -94,7 +100,7 @@ export function followPointers(
   overlay.addEventListener("pointermove", move, { signal });
   overlay.addEventListener("pointerup", end, { signal });
   overlay.addEventListener("pointercancel", end, { signal });
-  overlay.addEventListener("pointerleave", () => events.hover(null), { signal });
+  overlay.addEventListener("pointerleave", () => events.point({ hover: null }), { signal });
   overlay.addEventListener("dblclick", () => session.view.update({ zoom: null }), { signal });
   signal.addEventListener("abort", () => {
     if (!drag) return;

@@ -41,12 +41,16 @@ export interface Suggestion {
 export interface Optimizer {
   name: string;
   detail: string;
-  groups: { label: string; lr: number; ratio: number }[];
+  /** Each group's rate, as a multiple of the one to set; null where Apply leaves it alone. */
+  groups: { label: string; lr: number; ratio: number | null }[];
 }
 
 export interface Applied {
   lr: number;
   groups: { label: string; before: number; after: number }[];
+  /** What was brought along, and what could not be, in sentences. */
+  notes: string[];
+  warnings: string[];
   undo: boolean;
 }
 
@@ -74,7 +78,9 @@ export interface Traits {
   applied: Applied | null;
   loss: string;
   error: SweepError | null;
+  /** The finished curve: of each of its columns, the numbers of all sweeps. */
   curve: DataView | null;
+  columns: string[];
   band: DataView | null;
   interval: [number, number] | null;
   findings: Finding[];
@@ -90,6 +96,7 @@ export const TRAITS = [
   "loss",
   "error",
   "curve",
+  "columns",
   "band",
   "interval",
   "findings",
@@ -112,6 +119,8 @@ export interface PointsMessage {
   run: number;
   offset: number;
   count: number;
+  /** What the block holds, column after column. */
+  columns: string[];
   starts: number[];
   seconds_left: number | null;
   data?: JsonNumber[];
@@ -126,7 +135,7 @@ export interface SmoothedMessage {
   data?: JsonNumber[];
 }
 
-/** The band, where buffers are dropped. */
+/** The band, where buffers are dropped: lower ends, medians, upper ends. */
 export interface BandMessage {
   kind: "band";
   run: number;
@@ -166,19 +175,24 @@ export type Request =
   | { kind: "code"; schedule: "one_cycle" | "warmup_cosine" | "constant"; lr: number }
   | { kind: "undo" };
 
-const FLOAT64 = 8;
+type Numbers = "Float32" | "Float64";
 
-/** Numbers of a little-endian float64 block, which may start at any byte. */
-export function decodeFloats(block: DataView): Float64Array {
-  const values = new Float64Array(Math.floor(block.byteLength / FLOAT64));
-  for (let i = 0; i < values.length; i++) values[i] = block.getFloat64(i * FLOAT64, true);
+/** Numbers of a little-endian block, which may start at any byte; exact ones unless said. */
+export function decodeFloats(block: DataView, as: Numbers = "Float64"): Float64Array {
+  const size = as === "Float32" ? 4 : 8;
+  const values = new Float64Array(Math.floor(block.byteLength / size));
+  for (let i = 0; i < values.length; i++) values[i] = block[`get${as}`](i * size, true);
   return values;
 }
 
 /** The inverse of `decodeFloats`. */
-export function encodeFloats(values: ArrayLike<number>): DataView<ArrayBuffer> {
-  const block = new DataView(new ArrayBuffer(values.length * FLOAT64));
-  for (let i = 0; i < values.length; i++) block.setFloat64(i * FLOAT64, values[i] ?? NaN, true);
+export function encodeFloats(
+  values: ArrayLike<number>,
+  as: Numbers = "Float64",
+): DataView<ArrayBuffer> {
+  const size = as === "Float32" ? 4 : 8;
+  const block = new DataView(new ArrayBuffer(values.length * size));
+  for (let i = 0; i < values.length; i++) block[`set${as}`](i * size, values[i] ?? NaN, true);
   return block;
 }
 
@@ -189,7 +203,7 @@ export function blockOf(
   length: number,
 ): Float64Array | null {
   const buffer = buffers?.[0];
-  if (buffer?.byteLength === length * FLOAT64) return decodeFloats(buffer);
+  if (buffer?.byteLength === length * 4) return decodeFloats(buffer, "Float32");
   // Number() reads the spellings "NaN", "Infinity" and "-Infinity" that JSON lacks.
   if (message.data?.length === length) return Float64Array.from(message.data, Number);
   return length === 0 ? new Float64Array(0) : null;

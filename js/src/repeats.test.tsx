@@ -78,14 +78,15 @@ describe("the interval", () => {
   const box = (card: { find(selector: string): HTMLElement }, selector: string) =>
     card.find(selector).getBoundingClientRect();
 
-  test("is shaded on the chart and told in the row that applies, for one sweep too", async () => {
+  test("is shaded on the chart and told in its legend in one line, for one sweep too", async () => {
     const { card } = await show(done({ interval: [1e-3, 1e-2] }));
     const plot = box(card, ".u-over");
     const shade = box(card, ".lrf-interval");
     expect((shade.left - plot.left) / plot.width).toBeCloseTo(4 / 8, 2);
     expect((shade.right - plot.left) / plot.width).toBeCloseTo(5 / 8, 2);
     expect(shade.height).toBeCloseTo(plot.height, 0);
-    expect(card.text(".lrf-good").trim()).toBe("good from 1e-3 to 1e-2");
+    expect(card.text(".lrf-good")).toBe("good from 1e-3 to 1e-2");
+    expect(box(card, ".lrf-good").height).toBeLessThan(20);
   });
 
   test("stays inside the frame when zoomed", async () => {

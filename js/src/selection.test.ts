@@ -9,8 +9,14 @@ afterEach(() => void vi.useRealTimers());
 const setup = () => {
   const kernel = new FakeKernel();
   const controller = new AbortController();
-  const selection = new SelectionWriter(modelOf(kernel), () => undefined, controller.signal);
-  return { kernel, selection, controller };
+  const heard: string[] = [];
+  const selection = new SelectionWriter(
+    modelOf(kernel),
+    () => heard.push("moved"),
+    () => heard.push("changed"),
+    controller.signal,
+  );
+  return { kernel, selection, controller, heard };
 };
 
 test("many moves become few writes, and the last position is never lost", () => {
@@ -22,6 +28,16 @@ test("many moves become few writes, and the last position is never lost", () => 
   expect(kernel.saved.length).toBeLessThanOrEqual(11);
   vi.advanceTimersByTime(50);
   expect(kernel.saved.at(-1)).toEqual({ lr: 100 });
+});
+
+test("a drag is heard at each step, and as a change only when it is written", () => {
+  const { selection, heard } = setup();
+  selection.hold();
+  for (let i = 1; i <= 10; i++) selection.choose({ lr: i });
+  expect(heard.filter((what) => what === "moved")).toHaveLength(10);
+  expect(heard.filter((what) => what === "changed")).toHaveLength(1);
+  selection.release();
+  expect(heard.at(-1)).toBe("changed");
 });
 
 test("letting go writes at once", () => {

@@ -1,12 +1,13 @@
 // What the user chose. The page writes it, at once for the eye and throttled for the wire.
 import type { Model, Selection } from "./protocol.ts";
 
-const INTERVAL = 50;
+const INTERVAL = 100;
 /** How long after the last write an echo of an earlier one is still taken for an echo. */
 const ECHO = 500;
 
 export class SelectionWriter {
   #model: Model;
+  #moved: () => void;
   #changed: () => void;
   #local: Selection | null = null;
   #holders = 0;
@@ -15,8 +16,10 @@ export class SelectionWriter {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #forget: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(model: Model, changed: () => void, signal: AbortSignal) {
+  /** `moved` is called at each step of a drag, `changed` now and then and when it ends. */
+  constructor(model: Model, moved: () => void, changed: () => void, signal: AbortSignal) {
     this.#model = model;
+    this.#moved = moved;
     this.#changed = changed;
     signal.addEventListener("abort", () => {
       this.flush();
@@ -47,11 +50,11 @@ export class SelectionWriter {
   choose(selection: Selection): void {
     this.#local = selection;
     this.#unsent = true;
-    this.#model.set("selection", selection);
     const wait = this.#lastSent + INTERVAL - performance.now();
     if (wait <= 0) this.flush();
     else this.#timer ??= setTimeout(() => this.flush(), wait);
-    this.#changed();
+    if (this.held) this.#moved();
+    else this.#changed();
   }
 
   /** Send what is not sent yet. */
@@ -61,9 +64,9 @@ export class SelectionWriter {
     if (!this.#unsent || !this.#local) return;
     this.#unsent = false;
     this.#lastSent = performance.now();
-    // Set again: an echo of an earlier position may have come in between.
     this.#model.set("selection", this.#local);
     this.#model.save_changes();
+    this.#changed();
     this.#forgetLater();
   }
 

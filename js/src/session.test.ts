@@ -9,6 +9,8 @@ const status = (change: Partial<Status>): Status => ({ ...traits().status, ...ch
 const RUNNING = status({ state: "running", run: 1 });
 const DONE = status({ state: "done", run: 1, points: 3 });
 const CURVE = encodeFloats([1e-3, 1e-2, 1e-1, 3, 2, 1, 3, 2.1, 1.1]);
+/** Numbers as a live block carries them. */
+const singles = (values: number[]) => values.map(Math.fround);
 const wait = (milliseconds: number) => vi.advanceTimersByTimeAsync(milliseconds);
 
 beforeEach(() => void vi.useFakeTimers());
@@ -57,8 +59,8 @@ describe("points", () => {
     kernel.points(1, 0, [1e-7, 2.3, 1e-6, 2.2]);
     kernel.points(1, 2, [1e-5, 2.1]);
     kernel.smoothed(1, [2.3, 2.25, 2.2]);
-    expect([...session.curve.losses]).toEqual([2.3, 2.2, 2.1]);
-    expect([...session.curve.smoothed]).toEqual([2.3, 2.25, 2.2]);
+    expect([...session.curve.losses]).toEqual(singles([2.3, 2.2, 2.1]));
+    expect([...session.curve.smoothed]).toEqual(singles([2.3, 2.25, 2.2]));
   });
 
   test("come as JSON where buffers are dropped, also the last one that is not finite", () => {
@@ -82,14 +84,22 @@ describe("points", () => {
     kernel.points(1, 6, pairs(made, 6, 8));
     await wait(0);
     expect(kernel.sentOf("resync").at(-1)).toMatchObject({ run: 1, have: 3, smoothed: true });
-    expect([...session.curve.losses]).toEqual(made.losses);
+    expect([...session.curve.losses]).toEqual(singles(made.losses));
   });
 
   test("that lost their block are asked for once, as JSON", async () => {
     const { kernel } = open({ status: RUNNING });
     await wait(0);
     const asked = kernel.sentOf("resync").length;
-    const blockless = { kind: "points", run: 1, offset: 0, count: 2, starts: [0], seconds_left: 1 };
+    const blockless = {
+      kind: "points",
+      run: 1,
+      offset: 0,
+      count: 2,
+      columns: ["lrs", "losses"],
+      starts: [0],
+      seconds_left: 1,
+    };
     kernel.message(blockless);
     kernel.message(blockless);
     await wait(0);
@@ -114,11 +124,31 @@ describe("points", () => {
     expect(session.curve.length).toBe(10);
   });
 
+  test("bring what else is measured, as a block or as JSON", () => {
+    for (const buffersPass of [true, false]) {
+      const { kernel, session } = open({ status: RUNNING }, (kernel) => {
+        kernel.buffersPass = buffersPass;
+      });
+      kernel.points(1, 0, [1e-7, 2.5, 1e-6, 2.25], { grad_norms: [NaN, 0.5] });
+      kernel.points(1, 2, [1e-5, 2], { val_losses: [2.75], grad_norms: [0.25] });
+      expect([...session.curve.latest.norms]).toEqual([NaN, 0.5, 0.25]);
+      expect([...session.curve.latest.validation]).toEqual([NaN, NaN, 2.75]);
+    }
+  });
+
+  test("of a finished curve are what its columns say, exactly", () => {
+    const columns = ["lrs", "losses", "smoothed", "grad_norms"];
+    const curve = encodeFloats([1e-7, 2.3, 2.2, 0.1]);
+    const { session } = open({ status: { ...DONE, points: 1 }, curve, columns });
+    expect([...session.curve.lrs]).toEqual([1e-7]);
+    expect([...session.curve.latest.norms]).toEqual([0.1]);
+  });
+
   test("of a new run may overtake its status", () => {
     const { kernel, session } = open({ status: DONE, curve: CURVE });
     kernel.points(2, 0, [1e-7, 2.3]);
     kernel.status({ state: "running", run: 2 });
-    expect([...session.curve.losses]).toEqual([2.3]);
+    expect([...session.curve.losses]).toEqual(singles([2.3]));
     kernel.points(1, 3, [1, 9]);
     expect(session.curve.length).toBe(1);
   });
@@ -133,9 +163,13 @@ describe("points", () => {
 describe("several sweeps", () => {
   test("are told apart by the points' messages, which may overtake the status", () => {
     const { kernel, session } = open({ status: { ...RUNNING, repeats: 3 } });
-    const head = { kind: "points", run: 1, offset: 0, count: 3, starts: [0, 2], seconds_left: 1 };
-    kernel.block(head, [1e-7, 2.3, 1e-6, 2.2, 1e-7, 2.4]);
-    expect(session.curve.sweeps.map(({ losses }) => [...losses])).toEqual([[2.3, 2.2], [2.4]]);
+    const columns = ["lrs", "losses"];
+    const head = { kind: "points", run: 1, offset: 0, count: 3, columns, seconds_left: 1 };
+    kernel.block({ ...head, starts: [0, 2] }, [1e-7, 1e-6, 1e-7, 2.3, 2.2, 2.4]);
+    expect(session.curve.sweeps.map(({ losses }) => [...losses])).toEqual([
+      singles([2.3, 2.2]),
+      singles([2.4]),
+    ]);
     kernel.status({ points: 2 });
     expect(session.curve.starts).toEqual([0, 2]);
   });
@@ -146,9 +180,9 @@ describe("several sweeps", () => {
     kernel.update({ band: encodeFloats([2.3, 2.35, 2.4]) });
     expect([...session.curve.band(1)]).toEqual([2.35]);
     kernel.buffersPass = false;
-    kernel.block({ kind: "band", run: 1, count: 3 }, [2.2, NaN, 2.4]);
+    kernel.block({ kind: "band", run: 1, count: 1 }, [2.2, NaN, 2.4]);
     expect([...session.curve.band(1)]).toEqual([NaN]);
-    kernel.block({ kind: "band", run: 2, count: 3 }, [1, 1, 1]);
+    kernel.block({ kind: "band", run: 2, count: 1 }, [1, 1, 1]);
     expect([...session.curve.band(1)]).toEqual([NaN]);
     kernel.points(2, 0, [1e-7, 2.3]);
     kernel.update({ band: encodeFloats([]), status: { ...RUNNING, run: 2 } });
@@ -226,6 +260,14 @@ describe("asking for what is missing", () => {
 });
 
 describe("the axis", () => {
+  test("ends where the settings say, whatever digits the points have lost on their way", () => {
+    const settings = { ...traits().settings, start_lr: 1.1e-7, end_lr: 1.3e-7 };
+    const { kernel, session } = open({ status: status({ state: "running", run: 1 }), settings });
+    kernel.points(2, 0, [1.1e-7, 2.3, 1.3e-7, 2.2]);
+    kernel.update({ status: status({ state: "running", run: 2 }) });
+    expect(session.axis).toMatchObject({ low: 1.1e-7, high: 1.3e-7 });
+  });
+
   test("is the range of the settings from the start of a run, and stays when they change", async () => {
     const { kernel, session } = open();
     kernel.update({ settings: { ...traits().settings, start_lr: 1e-5 } });

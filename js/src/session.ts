@@ -30,6 +30,9 @@ const ENDED = new Set(["done", "stopped", "failed"]);
 
 export type Command = Exclude<Request["kind"], "hello" | "resync" | "configure" | "picture">;
 
+/** Hears of every change; of one that only moves the marker, that it is no more than that. */
+export type Watcher = (change: "all" | "marker") => void;
+
 export class Session {
   readonly model: Model;
   readonly curve = new Curve();
@@ -42,7 +45,7 @@ export class Session {
   secondsLeft: number | null = null;
   /** Learning rates at the ends of the axis: those of the shown run. */
   axis: { run: number; low: number; high: number } | null = null;
-  #watchers = new Set<() => void>();
+  #watchers = new Set<Watcher>();
   #resyncing = false;
   #resyncAgain = false;
   #silence: ReturnType<typeof setTimeout> | undefined;
@@ -55,7 +58,12 @@ export class Session {
     this.#signal = signal;
     this.requests = new Requests(model);
     this.view = new ViewState(() => this.changed());
-    this.selection = new SelectionWriter(model, () => this.changed(), signal);
+    this.selection = new SelectionWriter(
+      model,
+      () => this.#tell("marker"),
+      () => this.changed(),
+      signal,
+    );
     this.connection = new Connection({
       hello: (binary) => this.requests.tell({ kind: "hello", binary }),
       changed: () => this.changed(),
@@ -110,13 +118,13 @@ export class Session {
   }
 
   /** Call `watcher` after every change, until the signal. */
-  subscribe(watcher: () => void, signal: AbortSignal): void {
+  subscribe(watcher: Watcher, signal: AbortSignal): void {
     this.#watchers.add(watcher);
     signal.addEventListener("abort", () => this.#watchers.delete(watcher));
   }
 
   changed(): void {
-    for (const watcher of this.#watchers) watcher();
+    this.#tell("all");
   }
 
   /** Ask the kernel for something the user wants; a refusal is shown beside what was asked. */
@@ -163,6 +171,10 @@ export class Session {
     this.#offerPicture();
   }
 
+  #tell(change: "all" | "marker"): void {
+    for (const watcher of this.#watchers) watcher(change);
+  }
+
   #requestFor(kind: Command, settings?: Partial<Settings>): Request {
     if (kind === "apply") return { kind, lr: this.rate };
     if (kind === "code") return { kind, schedule: "one_cycle", lr: this.rate };
@@ -179,7 +191,7 @@ export class Session {
   #traitChanged(trait: keyof Traits): void {
     // `selection` also changes by this page's own hand, which says nothing about the kernel.
     if (trait !== "selection") this.#heard();
-    if (trait === "curve") this.#takeFinishedCurve();
+    if (trait === "curve" || trait === "columns") this.#takeFinishedCurve();
     if (trait === "band") this.#takeBand();
     if (trait === "status") {
       const { run, starts } = this.get("status");
@@ -211,13 +223,14 @@ export class Session {
   }
 
   #takePoints(message: PointsMessage, buffers: DataView[] | undefined): void {
-    const pairs = blockOf(message, buffers, 2 * message.count);
-    if (!pairs) {
+    const { run, offset, columns } = message;
+    const values = blockOf(message, buffers, columns.length * message.count);
+    if (!values) {
       if (this.connection.lostBuffer()) void this.resync();
       return;
     }
-    const outcome = this.curve.append(message.run, message.offset, pairs);
-    this.curve.divide(message.run, message.starts);
+    const outcome = this.curve.append(run, offset, columns, values);
+    this.curve.divide(run, message.starts);
     if (outcome === "gap") void this.resync();
     if (outcome !== "stale") this.secondsLeft = message.seconds_left;
   }
@@ -233,8 +246,9 @@ export class Session {
   #takeFinishedCurve(): void {
     const block = this.get("curve");
     const { run, starts } = this.get("status");
-    if (!block?.byteLength || run < this.curve.run) return;
-    this.curve.replace(run, decodeFloats(block));
+    const columns = this.get("columns");
+    if (!block?.byteLength || columns.length === 0 || run < this.curve.run) return;
+    this.curve.replace(run, columns, decodeFloats(block));
     this.curve.divide(run, starts);
     this.#takeBand();
   }
@@ -247,7 +261,7 @@ export class Session {
   }
 
   #takeBandMessage(message: BandMessage, buffers: DataView[] | undefined): void {
-    const values = blockOf(message, buffers, message.count);
+    const values = blockOf(message, buffers, 3 * message.count);
     if (values && message.run === this.curve.run) this.curve.setBand(values);
   }
 
@@ -258,8 +272,11 @@ export class Session {
     const begun = this.axis !== null && this.axis.run === run && this.curve.length > 0;
     if (begun || (this.axis?.run === run && state !== "idle")) return;
     const { lrs } = this.curve.line;
-    const first = lrs[0] ?? low;
-    const last = lrs[lrs.length - 1] ?? high;
+    // Points of a sweep in progress have the digits of float32: that is no other end.
+    const farther = (rate: number, end: number) =>
+      Math.fround(rate) === Math.fround(end) ? end : rate;
+    const first = farther(lrs[0] ?? low, low);
+    const last = farther(lrs[lrs.length - 1] ?? high, high);
     this.axis = { run, low: Math.min(low, first), high: Math.max(high, last) };
   }
 

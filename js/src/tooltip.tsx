@@ -10,6 +10,7 @@ const WIDTH = 132;
 export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; at: number }) {
   const { frame, x, y } = layout;
   const { lrs, losses, smoothed: line } = curve.line;
+  const { validation, norms } = curve.latest;
   const point = nearestPoint(lrs, decadeAt(at, x, frame));
   const rate = lrs[point];
   const loss = losses[point];
@@ -35,19 +36,24 @@ export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; a
       >
         <span>learning rate</span>
         <b>{formatRate(rate, 3)}</b>
-        {loss !== undefined && (
-          <>
-            <span>loss</span>
-            <b>{formatLoss(loss)}</b>
-          </>
-        )}
-        {smoothed !== undefined && (
-          <>
-            <span>{loss === undefined ? "median" : "smoothed"}</span>
-            <b>{formatLoss(smoothed)}</b>
-          </>
-        )}
+        <Value name="loss" of={loss} />
+        <Value name={loss === undefined ? "median" : "smoothed"} of={smoothed} />
+        <Value name="validation" of={finite(validation[point])} />
+        <Value name="gradient norm" of={finite(norms[point])} />
       </div>
+    </>
+  );
+}
+
+/** What was not measured is NaN, and is not shown. */
+const finite = (value = NaN) => (Number.isFinite(value) ? value : undefined);
+
+function Value({ name, of: value }: { name: string; of: number | undefined }) {
+  if (value === undefined) return null;
+  return (
+    <>
+      <span>{name}</span>
+      <b>{formatLoss(value)}</b>
     </>
   );
 }

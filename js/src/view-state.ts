@@ -20,6 +20,8 @@ export class ViewState {
   rateProblem = "";
   /** Whether findings beyond the first two are shown. */
   allFindings = false;
+  /** Whether parameter groups beyond the first three are shown. */
+  allGroups = false;
   /** The lines that were asked for: in the clipboard, or to be copied by hand. */
   code: { text: string; copied: boolean } | null = null;
   /** The control that has the keyboard, and the view it is in. */

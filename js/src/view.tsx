@@ -1,7 +1,7 @@
 // One view of a session: a card that is drawn at most once an animation frame.
 import { render } from "preact";
 import { ApplyRow } from "./apply.tsx";
-import { Chart } from "./chart.ts";
+import { Chart, type Picture } from "./chart.ts";
 import { ChartPanel } from "./chart-panel.tsx";
 import { Chips } from "./chips.tsx";
 import { CodeLines } from "./copy-code.tsx";
@@ -10,7 +10,10 @@ import { rememberFocus, restoreFocus } from "./focus.ts";
 import { Foot, Problems } from "./foot.tsx";
 import { Head } from "./head.tsx";
 import { keepKeys } from "./keys.ts";
-import { CANVAS_HEIGHT, type Layout, LayoutMemory } from "./layout.ts";
+import { type Layout, LayoutMemory } from "./layout.ts";
+import { Overlay } from "./overlay.tsx";
+import { lossPicture, normPicture } from "./pictures.ts";
+import { followPointers, type Pointing } from "./pointer.ts";
 import type { Session } from "./session.ts";
 import { SettingsPanel } from "./settings.tsx";
 import { type Colours, followTheme, readColours } from "./theme.ts";
@@ -24,14 +27,13 @@ export function mount(session: Session, el: HTMLElement, signal: AbortSignal): v
   const id = `lrf-${++views}`;
   root.setAttribute("aria-labelledby", `${id}-title`);
   el.append(root);
-  const view = new View(session, root, id);
-  const later = () => view.later();
-  session.subscribe(later, signal);
+  const view = new View(session, root, id, signal);
+  session.subscribe((change) => view.later(change), signal);
   keepKeys(root, signal);
   rememberFocus(root, session.view, signal);
   followTheme(root, () => view.recolour(), signal);
   root.addEventListener("keydown", (event) => view.escape(event), { signal });
-  const observer = new ResizeObserver(later);
+  const observer = new ResizeObserver(() => view.later("all"));
   observer.observe(root);
   signal.addEventListener("abort", () => {
     observer.disconnect();
@@ -46,19 +48,26 @@ class View {
   #session: Session;
   #root: HTMLElement;
   #id: string;
+  #signal: AbortSignal;
   #layouts = new LayoutMemory();
-  #chart: Chart | null = null;
+  #charts = new Map<string, Chart>();
   #colours: Colours | null = null;
   #drawn: [Layout, Colours, boolean] | null = null;
+  #overlay: HTMLElement | null = null;
+  #pointing: Pointing = { hover: null, span: null };
   #frame = 0;
+  /** Whether the next frame draws the whole card, or only what lies over the canvases. */
+  #whole = true;
 
-  constructor(session: Session, root: HTMLElement, id: string) {
+  constructor(session: Session, root: HTMLElement, id: string, signal: AbortSignal) {
     this.#session = session;
     this.#root = root;
     this.#id = id;
+    this.#signal = signal;
   }
 
-  later(): void {
+  later(change: "all" | "marker"): void {
+    this.#whole ||= change === "all";
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.#draw();
@@ -67,7 +76,7 @@ class View {
 
   recolour(): void {
     this.#colours = null;
-    this.later();
+    this.later("all");
   }
 
   escape(event: KeyboardEvent): void {
@@ -79,31 +88,68 @@ class View {
 
   destroy(): void {
     cancelAnimationFrame(this.#frame);
-    this.#chart?.destroy();
+    for (const chart of this.#charts.values()) chart.destroy();
+    if (this.#overlay) render(null, this.#overlay);
     render(null, this.#root);
   }
 
   #draw(): void {
-    const width = this.#root.clientWidth;
-    // Hosts attach views late and detach them while they are out of sight.
-    if (width === 0) return;
-    const layout = this.#layouts.of(this.#session, width);
-    render(<Card session={this.#session} layout={layout} id={this.#id} />, this.#root);
-    this.#drawChart(layout);
+    const layout = this.#whole ? this.#layout() : this.#drawn?.[0];
+    if (!layout) return;
+    if (this.#whole) {
+      this.#whole = false;
+      render(<Card session={this.#session} layout={layout} id={this.#id} />, this.#root);
+      this.#drawCharts(layout);
+    }
+    this.#drawOverlay(layout);
     restoreFocus(this.#root, this.#session.view);
   }
 
-  #drawChart(layout: Layout): void {
+  // Hosts attach views late and detach them while they are out of sight.
+  #layout(): Layout | null {
+    const width = this.#root.clientWidth;
+    return width > 0 ? this.#layouts.of(this.#session, width) : null;
+  }
+
+  #drawOverlay(layout: Layout): void {
+    if (!this.#overlay) {
+      this.#overlay = this.#root.querySelector<HTMLElement>(".lrf-overlay");
+      if (!this.#overlay) return;
+      const events = {
+        layout: () => this.#drawn?.[0] ?? layout,
+        point: (pointing: Partial<Pointing>) => {
+          this.#pointing = { ...this.#pointing, ...pointing };
+          this.later("marker");
+        },
+      };
+      followPointers(this.#overlay, this.#session, events, this.#signal);
+    }
+    const overlay = <Overlay session={this.#session} layout={layout} pointing={this.#pointing} />;
+    render(overlay, this.#overlay);
+  }
+
+  #drawCharts(layout: Layout): void {
     this.#colours ??= readColours(this.#root);
     const { curve, ended } = this.#session;
     const raw = !ended || curve.starts.length === 1;
     const drawing = [layout, this.#colours, raw] as const;
     if (this.#drawn?.every((part, at) => part === drawing[at])) return;
     this.#drawn = [...drawing];
-    const host = this.#root.querySelector<HTMLElement>(".lrf-canvas");
-    if (!host) return;
-    this.#chart ??= new Chart(host);
-    this.#chart.draw({ ...layout, height: CANVAS_HEIGHT, curve, raw, colours: this.#colours });
+    this.#drawChart("canvas", lossPicture(layout, curve, raw, this.#colours));
+    this.#drawChart("norms", normPicture(layout, curve, this.#colours));
+  }
+
+  #drawChart(name: string, picture: Picture | null): void {
+    const host = this.#root.querySelector<HTMLElement>(`.lrf-${name}`);
+    const chart = this.#charts.get(name) ?? (host && new Chart(host));
+    if (chart && picture) {
+      this.#charts.set(name, chart);
+      chart.draw(picture);
+    } else if (chart) {
+      // Its element is gone already.
+      this.#charts.delete(name);
+      chart.destroy();
+    }
   }
 }
 

@@ -3,10 +3,10 @@ import { traits } from "../test/fake-kernel.ts";
 import type { Status } from "./protocol.ts";
 import {
   announcement,
-  appliedParts,
+  confirmationOf,
   footText,
-  goodParts,
-  previewParts,
+  previewOf,
+  rangeText,
   type Shown,
   statusText,
 } from "./words.ts";
@@ -67,38 +67,37 @@ describe("the title line", () => {
 });
 
 const GROUPS = [
-  { label: "group 0", lr: 1e-3, ratio: 1 },
-  { label: "group 1", lr: 1e-4, ratio: 0.1 },
+  { label: "body", lr: 1e-3, ratio: 1 },
+  { label: "head", lr: 1e-4, ratio: 0.1 },
+  { label: "embedding", lr: 1e-5, ratio: null },
 ];
 
-test("the preview shows the rate before and after", () => {
-  const optimizer = { name: "SGD", detail: "", groups: GROUPS.slice(0, 1) };
-  expect(previewParts(optimizer, 7.9e-3)).toEqual(["optimizer: 1e-3 → 7.9e-3"]);
-  expect(previewParts(optimizer, 1e-3)).toEqual(["optimizer: 1e-3"]);
-});
-
-test("the preview keeps each group's ratio", () => {
+test("before Apply each group is told as it is and as it will be", () => {
   const optimizer = { name: "SGD", detail: "", groups: GROUPS };
-  expect(previewParts(optimizer, 1e-2)).toEqual(["group 0: 1e-3 → 1e-2,", "group 1: 1e-4 → 1e-3"]);
+  expect(previewOf(optimizer, 1e-2)).toEqual([
+    { label: "body", rate: "1e-3 → 1e-2" },
+    { label: "head", rate: "1e-4 → 1e-3" },
+    { label: "embedding", rate: "stays 1e-5" },
+  ]);
+  expect(previewOf(optimizer, 1e-3)[0]?.rate).toBe("1e-3");
 });
 
-test("what was applied is told with what it was before", () => {
-  const group = { label: "group 0", before: 1e-3, after: 7.9e-3 };
-  expect(appliedParts({ lr: 7.9e-3, groups: [group], undo: true })).toEqual([
-    "Applied 7.9e-3",
-    "was 1e-3",
-  ]);
-  const second = { label: "group 1", before: 1e-4, after: 7.9e-4 };
-  expect(appliedParts({ lr: 7.9e-3, groups: [group, second], undo: true })).toEqual([
-    "Applied 7.9e-3",
-    "group 0: 1e-3 → 7.9e-3,",
-    "group 1: 1e-4 → 7.9e-4",
+test("after Apply each group is told as the kernel read it back", () => {
+  const groups = [
+    { label: "body", before: 1e-3, after: 7.9e-3 },
+    { label: "head", before: 1e-4, after: 7.9e-4 },
+    { label: "embedding", before: 1e-5, after: 1e-5 },
+  ];
+  const applied = { lr: 7.9e-3, groups, notes: [], warnings: [], undo: true };
+  expect(confirmationOf(applied, { name: "SGD", detail: "", groups: GROUPS })).toEqual([
+    { label: "body", rate: "1e-3 → 7.9e-3" },
+    { label: "head", rate: "1e-4 → 7.9e-4" },
+    { label: "embedding", rate: "stays 1e-5" },
   ]);
 });
 
 test("the range that is as good is told with two digits", () => {
-  expect(goodParts([0.001789, 0.0178]).join(" ")).toBe("good from 1.8e-3 to 1.8e-2");
-  expect(goodParts(null)).toEqual([]);
+  expect(rangeText([0.001789, 0.0178])).toBe("1.8e-3 to 1.8e-2");
 });
 
 test("the foot says what the sweep works on and whether it is restored", () => {

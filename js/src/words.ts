@@ -78,32 +78,35 @@ export function announcement(shown: Shown): string {
   return statusText(shown);
 }
 
-/** "optimizer: 1e-3 → 7.9e-3", or each parameter group when there are several. */
-export function previewParts({ groups }: Optimizer, lr: number): string[] {
-  const [only] = groups;
-  if (groups.length === 1 && only) return [`optimizer: ${arrow(only.lr, lr * only.ratio)}`];
-  return listed(groups.map((group) => `${group.label}: ${arrow(group.lr, lr * group.ratio)}`));
+/** A parameter group's rate as it is and as it will be, or as it was and is now. */
+export interface GroupWords {
+  label: string;
+  rate: string;
 }
 
-/** What the kernel confirmed: "Applied 7.9e-3", and what the rates were before. */
-export function appliedParts({ lr, groups }: Applied): [string, ...string[]] {
-  const [only] = groups;
-  const done = `Applied ${formatExact(lr)}`;
-  if (groups.length === 1 && only) return [done, `was ${formatExact(only.before)}`];
-  const changes = groups.map(({ label, before, after }) => `${label}: ${arrow(before, after)}`);
-  return [done, ...listed(changes)];
+/** What Apply would make of each parameter group: "1e-3 → 7.9e-3". */
+export function previewOf({ groups }: Optimizer, lr: number): GroupWords[] {
+  return groups.map((group) => ({
+    label: group.label,
+    rate: group.ratio === null ? kept(group.lr) : arrow(group.lr, lr * group.ratio),
+  }));
 }
 
-// Each part may go to a line of its own, so the commas stay with what they follow.
-function listed(parts: string[]): string[] {
-  return parts.map((part, at) => (at < parts.length - 1 ? `${part},` : part));
+/** What the kernel confirmed of each, where `swept` says which Apply was to write. */
+export function confirmationOf({ groups }: Applied, { groups: swept }: Optimizer): GroupWords[] {
+  return groups.map(({ label, before, after }, at) => ({
+    label,
+    rate: swept[at]?.ratio === null ? kept(after) : arrow(before, after),
+  }));
 }
 
-/** Which rates are about as good: "good from 1.8e-3 to 1.8e-2", in two lines where there is room. */
-export function goodParts(interval: readonly [number, number] | null): string[] {
-  if (!interval) return [];
-  const [low, high] = interval;
-  return ["good from", `${formatRate(low)} to ${formatRate(high)}`];
+/** The ends of a range of rates: "1.8e-3 to 1.8e-2". */
+export function rangeText([low, high]: readonly [number, number]): string {
+  return `${formatRate(low)} to ${formatRate(high)}`;
+}
+
+function kept(rate: number): string {
+  return `stays ${formatExact(rate)}`;
 }
 
 function arrow(from: number, to: number): string {

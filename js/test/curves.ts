@@ -28,6 +28,21 @@ export function pairs({ lrs, losses }: MadeCurve, from = 0, to = lrs.length): nu
   return lrs.slice(from, to).flatMap((lr, i) => [lr, losses[from + i] ?? NaN]);
 }
 
+/** Gradient norms beside that curve: small at first, and greater by decades at the blow-up. */
+export function madeNorms(points = 100, planned = 100): number[] {
+  const { lrs } = madeCurve(points, planned);
+  return lrs.map((lr, i) => {
+    const decade = Math.log10(lr);
+    const hill = 1.6 / (1 + (decade + 2.4) ** 2);
+    return (0.35 + hill + 10 ** (1.6 * (decade + 0.1))) * (1 + 0.12 * Math.sin(7.3 * i));
+  });
+}
+
+/** Validation losses beside that curve: a little higher, and without its noise. */
+export function madeValidation(points = 100, planned = 100): number[] {
+  return madeCurve(points, planned).smoothed.map((loss, i) => loss + 0.12 + 0.01 * Math.sin(i));
+}
+
 const RULES: [string, string, number][] = [
   ["auto", "Suggested", 7.9e-3],
   ["steepest", "Steepest", 2.5e-3],

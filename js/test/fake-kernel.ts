@@ -40,6 +40,7 @@ export function traits(change: Partial<Traits> = {}): Traits {
     loss: "cross-entropy (inferred)",
     error: null,
     curve: null,
+    columns: ["lrs", "losses", "smoothed"],
     band: null,
     interval: null,
     findings: [],
@@ -118,11 +119,19 @@ export class FakeKernel {
     this.update({ status: { ...this.#state.status, ...change } });
   }
 
-  points(run: number, offset: number, pairs: number[], secondsLeft: number | null = 4): void {
+  /** Send (learning rate, loss) pairs, and other columns beside them. */
+  points(
+    run: number,
+    offset: number,
+    pairs: number[],
+    { seconds_left = 4, ...more }: Record<string, number[]> & { seconds_left?: number } = {},
+  ): void {
     const { starts } = this.#state.status;
-    const count = pairs.length / 2;
-    const head = { kind: "points", run, offset, count, starts, seconds_left: secondsLeft };
-    this.block(head, pairs);
+    const part = (odd: number) => pairs.filter((_, at) => at % 2 === odd);
+    const columns = { lrs: part(0), losses: part(1), ...more };
+    const names = Object.keys(columns);
+    const head = { kind: "points", run, offset, count: pairs.length / 2, columns: names };
+    this.block({ ...head, starts, seconds_left }, Object.values(columns).flat());
   }
 
   smoothed(run: number, values: number[]): void {
@@ -130,7 +139,7 @@ export class FakeKernel {
   }
 
   block(head: object, values: number[]): void {
-    if (this.buffersPass) this.message(head, [encodeFloats(values)]);
+    if (this.buffersPass) this.message(head, [encodeFloats(values, "Float32")]);
     else this.message({ ...head, data: values.map(spelled) });
   }
 

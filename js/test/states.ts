@@ -1,6 +1,6 @@
 // States of the kernel that tests begin with.
 import { encodeFloats, type Status, type Traits } from "../src/protocol.ts";
-import { madeCurve, SUGGESTIONS } from "./curves.ts";
+import { madeCurve, madeNorms, madeValidation, SUGGESTIONS } from "./curves.ts";
 import { traits } from "./fake-kernel.ts";
 
 export const status = (change: Partial<Status>): Status => ({ ...traits().status, ...change });
@@ -20,4 +20,17 @@ export function done(change: Partial<Traits> = {}): Partial<Traits> {
     suggestions: SUGGESTIONS,
     ...change,
   };
+}
+
+/** The same with validation losses and gradient norms. */
+export function withNorms(
+  change: Partial<Traits> = {},
+  validation = madeValidation(96),
+): Partial<Traits> {
+  const { lrs, losses, smoothed } = madeCurve(96);
+  return done({
+    curve: encodeFloats([...lrs, ...losses, ...smoothed, ...validation, ...madeNorms(96)]),
+    columns: ["lrs", "losses", "smoothed", "val_losses", "grad_norms"],
+    ...change,
+  });
 }

@@ -29,8 +29,8 @@ class Curve:
     losses: NDArray[np.float64]
 
     def __init__(self, lrs: ArrayLike, losses: ArrayLike) -> None:
-        object.__setattr__(self, "lrs", _vector("lrs", lrs))
-        object.__setattr__(self, "losses", _vector("losses", losses))
+        object.__setattr__(self, "lrs", vector("lrs", lrs))
+        object.__setattr__(self, "losses", vector("losses", losses))
         self._check()
 
     def _check(self) -> None:
@@ -97,9 +97,15 @@ def _decoded(name: str, index: int, item: Any) -> float:
     )
 
 
-def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    vector = np.array(values, dtype=np.float64)
-    if vector.ndim != 1:
-        raise LRFinderError(f"{name} must be one-dimensional (got shape {vector.shape})")
-    vector.setflags(write=False)
-    return vector
+def vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Return numbers as a read-only float64 copy; ``name`` is what an error calls them."""
+    copy = np.array(values, dtype=np.float64)
+    if copy.ndim != 1:
+        raise LRFinderError(f"{name} must be one-dimensional (got shape {copy.shape})")
+    copy.setflags(write=False)
+    return copy
+
+
+def measured(values: NDArray[np.float64]) -> bool:
+    """Return whether there is a number, even an infinite one."""
+    return not bool(np.isnan(values).all())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lrfinder_widget.analysis.curve import Curve, decode_numbers, encode_numbers
+from lrfinder_widget.analysis.curve import decode_numbers, encode_numbers, measured
+from lrfinder_widget.analysis.record import Record
 from lrfinder_widget.analysis.suggestion import Suggestion
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.settings import SweepSettings
@@ -13,22 +14,27 @@ from lrfinder_widget.settings import SweepSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 FORMAT = "lrfinder-widget/result"
-VERSION = 2
+VERSION = 3
+# What earlier versions did not know.
+DEFAULTS = {
+    "optimizer": "",
+    "network": "",
+    "batch_size": 0,
+    "val_losses": [],
+    "grad_norms": [],
+    "metrics": {},
+}
 
 
 class Stored(NamedTuple):
     """All that a file holds of one sweep."""
 
-    curve: Curve
-    settings: SweepSettings
-    stop_reason: str
-    loss_name: str
-    notes: tuple[str, ...]
+    record: Record
     suggestion: Suggestion | None
-    optimizer: str = ""
-    network: str = ""
-    batch_size: int = 0
 
 
 def write_document(runs: Sequence[Stored], suggestion: Suggestion | None) -> str:
@@ -51,7 +57,8 @@ def write_document(runs: Sequence[Stored], suggestion: Suggestion | None) -> str
 def read_document(text: str) -> tuple[Stored, ...]:
     """Read the runs of what `write_document` wrote, or say what is wrong with it.
 
-    Version 1 had one run, and knew neither optimizer, network nor batch size.
+    Version 1 had one run, and knew neither optimizer, network nor batch size; versions 1 and 2
+    knew neither validation losses, gradient norms nor metrics.
     """
     document = _checked_format(_parsed(text))
     if "runs" not in document:
@@ -63,18 +70,26 @@ def read_document(text: str) -> tuple[Stored, ...]:
 
 
 def _run(stored: Stored) -> dict[str, Any]:
+    record = stored.record
     return {
-        "settings": stored.settings.to_dict(),
-        "stop_reason": stored.stop_reason,
-        "loss_name": stored.loss_name,
-        "notes": list(stored.notes),
-        "optimizer": stored.optimizer,
-        "network": stored.network,
-        "batch_size": stored.batch_size,
+        "settings": record.settings.to_dict(),
+        "stop_reason": record.stop_reason,
+        "loss_name": record.loss_name,
+        "notes": list(record.notes),
+        "optimizer": record.optimizer,
+        "network": record.network,
+        "batch_size": record.batch_size,
         "suggestion": _plain(stored.suggestion),
-        "lrs": encode_numbers(stored.curve.lrs),
-        "losses": encode_numbers(stored.curve.losses),
+        "lrs": encode_numbers(record.lrs),
+        "losses": encode_numbers(record.losses),
+        "val_losses": _numbers(record.val_losses),
+        "grad_norms": _numbers(record.grad_norms),
+        "metrics": {name: encode_numbers(values) for name, values in record.metrics.items()},
     }
+
+
+def _numbers(column: NDArray[np.float64]) -> list[float | str]:
+    return encode_numbers(column) if measured(column) else []
 
 
 def _plain(suggestion: Suggestion | None) -> dict[str, Any] | None:
@@ -88,20 +103,25 @@ def _numbered(number: int, run: Any) -> Stored:
         raise LRFinderError(f"run {number} cannot be read: {error}") from error
 
 
-def _stored(run: Mapping[str, Any]) -> Stored:
-    lrs = decode_numbers("lrs", _typed(run, "lrs", list))
-    losses = decode_numbers("losses", _typed(run, "losses", list))
-    return Stored(
-        curve=Curve(lrs, losses),
+def _stored(given: Mapping[str, Any]) -> Stored:
+    run = {**DEFAULTS, **given}
+    columns = {
+        name: decode_numbers(name, _typed(run, name, list))
+        for name in ("lrs", "losses", "val_losses", "grad_norms")
+    }
+    metrics = _typed(run, "metrics", dict)
+    record = Record(
+        **columns,
+        metrics={name: decode_numbers(name, values) for name, values in metrics.items()},
         settings=SweepSettings.from_dict(_typed(run, "settings", dict)),
         stop_reason=_typed(run, "stop_reason", str),
         loss_name=_typed(run, "loss_name", str),
         notes=tuple(str(note) for note in _typed(run, "notes", list)),
-        suggestion=_suggestion(run.get("suggestion")),
-        optimizer=_typed({"optimizer": "", **run}, "optimizer", str),
-        network=_typed({"network": "", **run}, "network", str),
-        batch_size=_typed({"batch_size": 0, **run}, "batch_size", int),
+        optimizer=_typed(run, "optimizer", str),
+        network=_typed(run, "network", str),
+        batch_size=_typed(run, "batch_size", int),
     )
+    return Stored(record, _suggestion(run.get("suggestion")))
 
 
 def _parsed(text: str) -> Any:

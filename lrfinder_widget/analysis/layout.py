@@ -52,6 +52,14 @@ class Pictured(Line, Protocol):
     """What a picture needs of a result; of several runs, its own line is their median."""
 
     @property
+    def val_losses(self) -> Vector:
+        """The validation losses, NaN where there are none."""
+
+    @property
+    def grad_norms(self) -> Vector:
+        """The norms of all gradients, NaN where there are none."""
+
+    @property
     def runs(self) -> Sequence[Line]:
         """The runs it is made of."""
 
@@ -119,6 +127,9 @@ def lay_out(result: Pictured, selected: float | None = None) -> Layout:
     high = _with_room_for(texts, found, low, high)
     rows = _rows([math.log(lr / low) / math.log(high / low) for lr in found], texts)
     bottom, top = _loss_range_of_all(result.runs)
+    if np.isfinite(result.val_losses).any():
+        lowest, highest = _loss_range(result.val_losses, result.val_losses)
+        bottom, top = min(bottom, lowest), max(top, highest)
     height = ROW * (top - bottom)
     marks = tuple(
         Mark(lr, min(_loss_at(lr, result), top), text, lr.why, bottom - (row + 0.5) * height)

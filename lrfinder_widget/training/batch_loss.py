@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lrfinder_widget.errors import LossInferenceError
 from lrfinder_widget.training.batch_layout import Parts, layout_of, samples_in
-from lrfinder_widget.training.batches import to_device
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
+from lrfinder_widget.training.moving import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable

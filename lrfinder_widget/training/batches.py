@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from types import GeneratorType
 from typing import Any
 
-import torch
-from torch.nn.utils.rnn import PackedSequence
-from torch.utils.data import DataLoader
-
 from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.training.own_loader import interrupts_held_back, own_copy
 
 
 class BatchStream:
     """Batches without end: the loader is started again whenever it is exhausted.
 
-    A ``DataLoader`` is read through a shallow copy with an iterator of its own, because
-    ``iter(loader)`` on a loader with persistent workers leaves that iterator behind and changes
-    what the next epoch draws.
-
     Parameters
     ----------
     loader
-        A ``DataLoader`` or any iterable of batches that can be iterated more than once.
+        A ``DataLoader`` or any iterable of batches that can be iterated more than once; see
+        `lrfinder_widget.training.own_loader` and `lrfinder_widget.training.replay`.
+    fixed
+        Whether to give the first batch again and again.
 
     Raises
     ------
@@ -35,8 +28,10 @@ class BatchStream:
         empty, or if it yields nothing when it is started again.
     """
 
-    def __init__(self, loader: Iterable[Any]) -> None:
+    def __init__(self, loader: Iterable[Any], *, fixed: bool = False) -> None:
         refuse_one_shot(loader)
+        self._fixed = fixed
+        self._first: Any = None
         self._source = own_copy(loader)
         self._iterator: Iterator[Any] | None = None
         self._iterator_with_workers: Any = None
@@ -47,6 +42,14 @@ class BatchStream:
         return self
 
     def __next__(self) -> Any:
+        if self._fixed and self.batches:
+            return self._first
+        batch = self._read()
+        if self._fixed:
+            self._first = batch
+        return batch
+
+    def _read(self) -> Any:
         if self._iterator is None:
             self._start()
         try:
@@ -63,7 +66,7 @@ class BatchStream:
     def _start(self) -> None:
         self.close()
         self.end_workers()
-        with _interrupts_held_back():
+        with interrupts_held_back():
             self._iterator = iter(self._source)
         self.restarts += 1
 
@@ -91,88 +94,29 @@ class BatchStream:
             iterator._shutdown_workers()  # noqa: SLF001 - or it happens whenever it is collected
 
 
-def refuse_one_shot(loader: object) -> None:
+def is_one_shot(loader: object) -> bool:
+    """Return whether what is read from `loader` is gone; reads nothing."""
+    # A class of the user's with a length may return itself from __iter__ and start afresh there;
+    # generators, map, zip, file readers and the like are gone once read.
+    return isinstance(loader, GeneratorType) or (
+        isinstance(loader, Iterator) and not hasattr(loader, "__len__")
+    )
+
+
+def refuse_one_shot(loader: object, name: str = "loader") -> None:
     """Raise `SettingsError` unless `loader` can be iterated repeatedly; reads nothing."""
     if isinstance(loader, (str, bytes)) or not (
         isinstance(loader, Iterable) or hasattr(type(loader), "__getitem__")
     ):
         message = (
-            f"loader must be a DataLoader or an iterable of batches (got {type(loader).__name__})"
+            f"{name} must be a DataLoader or an iterable of batches (got {type(loader).__name__})"
         )
         raise SettingsError(message)
-    # A class of the user's with a length may return itself from __iter__ and start afresh there;
-    # generators, map, zip, file readers and the like are gone once read.
-    one_shot = isinstance(loader, GeneratorType) or (
-        isinstance(loader, Iterator) and not hasattr(loader, "__len__")
-    )
-    if one_shot:
+    if is_one_shot(loader):
+        remedy = ", or replay=True to have them back (result.loader)" if name == "loader" else ""
         message = (
-            f"loader is a one-shot {type(loader).__name__}: the batches that the sweep reads "
+            f"{name} is a one-shot {type(loader).__name__}: the batches that the sweep reads "
             "would be lost to your training; pass a DataLoader, a list, or an object whose "
-            "__iter__ starts afresh (nothing was read)"
+            f"__iter__ starts afresh{remedy} (nothing was read)"
         )
         raise SettingsError(message)
-
-
-def own_copy(loader: Iterable[Any]) -> Iterable[Any]:
-    """Return a ``DataLoader``'s shallow copy without its running workers; others are returned."""
-    if not isinstance(loader, DataLoader):
-        return loader
-    own = copy.copy(loader)
-    # Through __dict__, since DataLoader forbids to set these after its construction.
-    own.__dict__["_iterator"] = None
-    own.__dict__["persistent_workers"] = False
-    if own.num_workers > 0:
-        own.__dict__["worker_init_fn"] = _WorkerInit(own.worker_init_fn)
-    return own
-
-
-class _WorkerInit:
-    """Shield a worker from SIGINT, then do the user's own initialisation.
-
-    The notebook's interrupt button signals the whole process group; workers that die of it would
-    take a sweep with them that the interrupt was not meant for.
-    """
-
-    def __init__(self, then: Callable[[int], None] | None) -> None:
-        self._then = then
-
-    def __call__(self, worker: int) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        if self._then is not None:
-            self._then(worker)
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Block SIGINT in this thread while workers are started, which inherit the mask.
-
-    Without it a worker could be hit between its start and `_WorkerInit`.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def to_device(value: Any, device: torch.device) -> Any:
-    """Move the tensors in `value` to `device`, in nested containers too; the rest stays."""
-    if isinstance(value, torch.Tensor):
-        return value if value.device == device else value.to(device, non_blocking=True)
-    if isinstance(value, Mapping):
-        # A mapping of its own kind (a transformers.BatchEncoding, say) need not survive: the
-        # model is called with its items.
-        return {key: to_device(item, device) for key, item in value.items()}
-    if isinstance(value, PackedSequence):
-        return value if value.data.device == device else value.to(device)  # type: ignore[arg-type]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(to_device(item, device) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(to_device(item, device) for item in value)
-    return value

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
+from lrfinder_widget.training.sharding import whole
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
@@ -58,6 +60,16 @@ class Gradients:
         """Whether it is still to be found out what a norm costs."""
         return self._trials_left > 0
 
+    @property
+    def recorded(self) -> bool:
+        """Whether the norm is recorded, or may yet be."""
+        return self._recorded or self.on_trial
+
+    def give_up(self) -> None:
+        """Record no norm from now on."""
+        self._recorded, self._trials_left = False, 0
+        self._choose()
+
     def begin_trial(self) -> None:
         """Take the time: a step begins."""
         self._step_began = time.perf_counter()
@@ -82,7 +94,7 @@ class Gradients:
         norm = None
         if self._measured and parameters:
             began = time.perf_counter()
-            norm = get_total_norm([_dense(parameter.grad) for parameter in parameters])
+            norm = whole(get_total_norm([_dense(parameter.grad) for parameter in parameters]))
             self._norm_seconds = min(self._norm_seconds, time.perf_counter() - began)
             if self._clip_norm is not None:
                 clip_grads_with_norm_(parameters, self._clip_norm, norm)

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from lrfinder_widget.errors import SweepInProgressError
 from lrfinder_widget.scheduler_rates import number
+from lrfinder_widget.training.sharding import is_sharded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -284,11 +285,13 @@ def _needs_guard(module: nn.Module) -> bool:
     """Return whether a forward pass of `module` alone would touch the sweep's tensors.
 
     An activation holds none, and a plain ``Sequential`` comes to them only through parts that have
-    a guard of their own: a hook on either would cost time in each step.
+    a guard of their own: a hook on either would cost time in each step. A sharded one gathers its
+    parts before it comes to them.
     """
     tensors = itertools.chain(module.parameters(), module.buffers())
     holds_tensors = next(tensors, None) is not None
-    return holds_tensors and type(module).forward is not nn.Sequential.forward
+    plain = type(module).forward is nn.Sequential.forward and not is_sharded(module)
+    return holds_tensors and not plain
 
 
 def _described(module: nn.Module, model: nn.Module) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, SequentialSampler
 
+from lrfinder_widget.training.replay import Replay
+
 
 def stated_batch_size(loader: Any) -> int:
     """Return how many samples a batch has, if the loader says so; 0 otherwise."""
@@ -28,4 +30,4 @@ def has_one_order(loader: Any) -> bool:
         if batches is not None and type(batches) is not BatchSampler:
             return False
         return isinstance(loader.sampler if batches is None else batches.sampler, SequentialSampler)
-    return isinstance(loader, Sequence)
+    return isinstance(loader, (Sequence, Replay))

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrfinder_widget.training.keeping import Copies
+from lrfinder_widget.training.sharding import local_part
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 _CONTAINERS = (dict, list, set, deque)
+_ITERABLE = (list, tuple, set, frozenset, deque)
 
 
 class Memory:
@@ -24,11 +28,14 @@ class Memory:
 
     Everything is restored *in place*: a tensor by ``copy_``, a container by the items it held, so
     that tied weights and references held elsewhere stay valid. Each object is remembered once,
-    however often it is met; the extra memory is one copy of the tensors.
+    however often it is met; the extra memory is one copy of the tensors, which `copy_tensors`
+    makes when all are known.
     """
 
     def __init__(self) -> None:
-        self._tensors: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        # An alias keeps the tensor's memory, should somebody give it another (`tensor.data = …`).
+        self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
+        self._copies: Copies | None = None
         self._arrays: dict[int, tuple[Array, Array]] = {}
         self._containers: dict[int, tuple[Any, Any]] = {}
         self._entered: set[int] = set()
@@ -44,12 +51,9 @@ class Memory:
                 return
             self._entered.add(id(value))
             self.remember_items(value)
-            # A list first: another thread may add to the container meanwhile.
-            for item in list(value.values() if isinstance(value, dict) else value):
-                self.remember(item)
+            self.remember_all(items_of(value))
         elif isinstance(value, tuple):
-            for item in value:
-                self.remember(item)
+            self.remember_all(items_of(value))
 
     def remember_items(self, container: Any) -> None:
         """Remember which items a container holds, but not what is in them."""
@@ -64,26 +68,38 @@ class Memory:
     def _remember_tensor(self, tensor: Tensor) -> None:
         if id(tensor) in self._tensors or tensor.is_meta:
             return
-        # An alias keeps the tensor's memory, should somebody give it another (`tensor.data = …`).
-        alias = tensor.detach()
-        self._tensors[id(tensor)] = (tensor, alias, _whole_memory(alias).clone())
+        self._tensors[id(tensor)] = (tensor, local_part(tensor).detach())
+
+    def copy_tensors(self, place: str | None = None) -> None:
+        """Copy the values of all tensors; see `lrfinder_widget.training.keeping`."""
+        aliases = (alias for _, alias in self._tensors.values())
+        self._copies = Copies(map(_whole_memory, aliases), place)
 
     def leaves(self) -> list[Tensor]:
         """Return the tensors among those remembered that can have a gradient of their own."""
-        return [tensor for tensor, _, _ in self._tensors.values() if tensor.is_leaf]
+        return [tensor for tensor, _ in self._tensors.values() if tensor.is_leaf]
 
     def restore(self) -> None:
-        """Put back what was remembered."""
+        """Put back what was remembered, and let the copies go."""
         for container, items in self._containers.values():
             _refill(container, items)
-        with torch.no_grad():
-            for tensor, alias, value in self._tensors.values():
-                _whole_memory(alias).copy_(value)
-                if tensor.layout is torch.strided and not tensor.is_set_to(alias):
-                    tensor.data = alias
+        if self._copies is not None:
+            self._restore_tensors(self._copies)
+            self._copies.close()
         for array, values in self._arrays.values():
             if array.flags.writeable:
                 array[...] = values
+
+    def _restore_tensors(self, copies: Copies) -> None:
+        with torch.no_grad():
+            for (tensor, alias), value in zip(self._tensors.values(), copies, strict=True):
+                own = local_part(tensor)
+                if own.layout is not torch.strided:
+                    own.copy_(value)  # an alias of a sparse tensor would get parts of its own
+                    continue
+                _whole_memory(alias).copy_(value)
+                if not own.is_set_to(alias):
+                    own.data = alias
 
 
 def _whole_memory(tensor: Tensor) -> Tensor:
@@ -102,9 +118,23 @@ def _whole_memory(tensor: Tensor) -> Tensor:
     return tensor.as_strided((length,), (1,), 0)
 
 
+def items_of(container: Any) -> list[Any]:
+    """Return what a container holds, a dict's values.
+
+    Iterating over a subclass of the user's may do anything: read a loader, draw random numbers.
+    All are taken at once, since another thread may add to it meanwhile.
+    """
+    if isinstance(container, dict):
+        return list(dict.values(container))
+    kind: Any = next(kind for kind in _ITERABLE if isinstance(container, kind))
+    return list(kind.__iter__(container))
+
+
 def _shallow_copy(container: Any) -> Any:
     # Not copy.copy: subclasses may copy deeply, or refuse (a defaultdict of a library's own).
-    return dict(container) if isinstance(container, dict) else list(container)
+    if isinstance(container, dict):
+        return dict(dict.items(container))
+    return items_of(container)
 
 
 def _refill(container: Any, items: Any) -> None:
@@ -117,7 +147,7 @@ def _refill(container: Any, items: Any) -> None:
             container.update(items)
     elif isinstance(container, list):
         if len(container) != len(items) or any(
-            now is not then for now, then in zip(container, items, strict=True)
+            now is not then for now, then in zip(items_of(container), items, strict=True)
         ):
             container[:] = items
     else:

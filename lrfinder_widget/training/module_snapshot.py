@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from lrfinder_widget.training.reachable import reachable_from
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from torch import nn
 
     from lrfinder_widget.training.memory import Memory
 
@@ -18,6 +14,8 @@ if TYPE_CHECKING:
 _TABLES = ("_parameters", "_buffers", "_non_persistent_buffers_set")
 # Not a module's own state: its submodules are visited one by one.
 _NOT_ATTRIBUTES = {*_TABLES, "_modules", "training", "_compiled_call_impl"}
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class ModuleSnapshot:
@@ -52,28 +50,19 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
     }
 
 
-def modules_of(model: nn.Module, loss_fn: Any) -> list[nn.Module]:
-    """Return the modules of the model, of the loss, and those that these hold or name.
-
-    A module in a plain list is not registered, but it is run; so is one that a loss function
-    closes over.
-    """
-    found: dict[int, nn.Module] = {}
-    waiting: list[Any] = [model, loss_fn]
-    while waiting:
-        reached = [each for each in reachable_from(waiting) if isinstance(each, nn.Module)]
-        new = {id(part): part for each in reached for part in each.modules()}
-        new = {key: module for key, module in new.items() if key not in found}
-        found |= new
-        waiting = parts_of(new.values())
-    return list(found.values())
-
-
-def parts_of(modules: Iterable[nn.Module]) -> list[Any]:
-    """Return the plain attributes of modules, without the many that are numbers and names."""
+def parts_of_module(module: nn.Module) -> list[Any]:
+    """Return the plain attributes of a module, without the many that are numbers and names."""
     return [
         value
-        for module in modules
         for value in _attributes(module).values()
         if not isinstance(value, (int, float, str, type(None)))
     ]
+
+
+def hooks_of_module(module: nn.Module) -> list[Any]:
+    """Return the hooks that run in a step: those of the module, and of its own parameters."""
+    tables = [vars(module).get(name) for name in _HOOKS]
+    for parameter in module._parameters.values():  # noqa: SLF001 - theirs, without submodules'
+        if parameter is not None:
+            tables += [getattr(parameter, name, None) for name in _HOOKS_OF_TENSORS]
+    return [hook for table in tables if table for hook in list(table.values())]

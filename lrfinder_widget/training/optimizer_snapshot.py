@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torch.optim import Optimizer
-
 if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
     from lrfinder_widget.training.memory import Memory
+
+_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 
 
 class OptimizerSnapshot:
@@ -57,18 +59,13 @@ class OptimizerSnapshot:
         attributes.update(self._attributes)
 
 
-def with_wrapped(optimizer: Optimizer) -> list[Optimizer]:
-    """Return `optimizer` and those it wraps, as SAM, Lookahead and the like do."""
-    found: dict[int, Optimizer] = {}
-    waiting: list[Any] = [optimizer]
-    while waiting:
-        thing = waiting.pop()
-        if isinstance(thing, Optimizer) and id(thing) not in found:
-            found[id(thing)] = thing
-            waiting.extend(_optimizer_attributes(thing).values())
-        elif isinstance(thing, (list, tuple)):
-            waiting.extend(item for item in thing if isinstance(item, Optimizer))
-    return list(found.values())
+def parts_of_optimizer(optimizer: Optimizer) -> list[Any]:
+    """Return what an optimizer holds beside state and groups, and the hooks of its steps.
+
+    SAM, Lookahead and the like wrap another optimizer; a hook may average the weights.
+    """
+    hooks = [hook for name in _HOOKS for hook in list(vars(optimizer).get(name, {}).values())]
+    return [*_optimizer_attributes(optimizer).values(), *hooks]
 
 
 def _optimizer_attributes(optimizer: Optimizer) -> dict[str, Any]:

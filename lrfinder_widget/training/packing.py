@@ -12,7 +12,7 @@ import torch
 from torch.optim import Optimizer
 
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.training.batches import own_copy
+from lrfinder_widget.training.own_loader import own_copy
 from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:

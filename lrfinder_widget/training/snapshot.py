@@ -2,65 +2,72 @@
 
 from __future__ import annotations
 
-import copy
-import types
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
+from lrfinder_widget.training.loader_state import LoaderState
 from lrfinder_widget.training.memory import Memory
-from lrfinder_widget.training.module_snapshot import ModuleSnapshot, modules_of, parts_of
+from lrfinder_widget.training.module_snapshot import ModuleSnapshot
 from lrfinder_widget.training.object_snapshot import ObjectSnapshot
-from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot, with_wrapped
+from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot
 from lrfinder_widget.training.own_generators import generators_in
-from lrfinder_widget.training.reachable import reachable_from
+from lrfinder_widget.training.sharding import ShardingSnapshot
+from lrfinder_widget.training.surroundings import surroundings
 
 if TYPE_CHECKING:
     from lrfinder_widget.training.training import Training
 
 
 class Snapshot:
-    """Model, loss, optimizer and loader before a sweep.
+    """A training before a sweep: model, loss, optimizer, loaders, and what else a step changes.
 
     Covers parameters and buffers (which object stands under which name, and its values), gradients
     (``None`` stays ``None``), the mode of each submodule, plain attributes that a forward pass
     changes, optimizer state, the parameter-group keys that the optimizer changes, and what the
-    loader, its sampler, dataset and transforms hold: random generators, counters, orders.
+    loader, its sampler, dataset and transforms hold: random generators, counters, orders; further
+    modules and optimizers that hooks and functions of the user's close over.
 
     The generators of the whole process are not here: see
     `lrfinder_widget.training.random_streams`.
+
+    Parameters
+    ----------
+    training
+        What is trained.
+    place
+        Where copies of tensors are kept; see `lrfinder_widget.training.keeping`.
     """
 
-    def __init__(self, training: Training) -> None:
-        optimizer, loader, loss_fn = training.optimizer, training.loader, training.loss_fn
-        scheduler = training.scheduler
-        self._memory = Memory()
-        modules = modules_of(training.model, loss_fn)
-        self._modules = [ModuleSnapshot(module, self._memory) for module in modules]
-        swept = [each for group in optimizer.param_groups for each in group["params"]]
-        self._memory.remember_all(swept)
-        self._optimizers = [
-            OptimizerSnapshot(each, self._memory) for each in with_wrapped(optimizer)
+    def __init__(self, training: Training, place: str | None = None) -> None:
+        modules, optimizers, things = surroundings(training)
+        memory = self._memory = Memory()
+        self._sharding = ShardingSnapshot(modules, memory)
+        self._modules = [ModuleSnapshot(module, memory) for module in modules]
+        stepped = [
+            each for one in optimizers for group in one.param_groups for each in group["params"]
         ]
-        if scheduler is not None:
-            self._memory.remember(vars(scheduler))
-
-        around = reachable_from([loader, loss_fn, *modules, *parts_of(modules)])
-        self._objects = [
-            ObjectSnapshot(thing, self._memory)
-            for thing in around
-            if not isinstance(thing, (nn.Module, Optimizer, types.FunctionType))
+        memory.remember_all(stepped)
+        self._optimizers = [OptimizerSnapshot(each, memory) for each in optimizers]
+        memory.remember_all(_whole(training))
+        shapes = {parameter.shape for parameter in training.model.parameters()}
+        self._objects = [ObjectSnapshot(thing, memory, shapes) for thing in things]
+        self._generators = generators_in(things)
+        self._samplers = [thing for thing in things if isinstance(thing, Sampler)]
+        self._loader_states = [
+            LoaderState(each) for each in (training.loader, training.val_loader) if each is not None
         ]
-        self._generators = generators_in(around)
-        self._samplers = [thing for thing in around if isinstance(thing, Sampler)]
-        self._loader_state = _LoaderState(loader)
         self._gradients = [
             (tensor, tensor.grad, tensor.requires_grad)
-            for tensor in {id(each): each for each in [*swept, *self._memory.leaves()]}.values()
+            for tensor in {id(each): each for each in [*stepped, *memory.leaves()]}.values()
         ]
+        if any(getattr(module, "gradient_as_bucket_view", False) for module in modules):
+            # DDP writes the next gradients where these lie.
+            memory.remember_all([gradient for _, gradient, _ in self._gradients])
+        memory.copy_tensors(place)
 
     def detach_gradients(self) -> None:
         """Take the gradients off, so that the sweep neither adds to them nor overwrites them."""
@@ -90,7 +97,8 @@ class Snapshot:
         # One part that cannot be put back (a loader's load_state_dict that raises, say) must not
         # keep the others from it.
         with ExitStack() as parts:
-            parts.callback(self._loader_state.restore)
+            for loader_state in self._loader_states:
+                parts.callback(loader_state.restore)
             for generator in self._generators:
                 parts.callback(generator.restore)
             for thing in self._objects:
@@ -101,6 +109,8 @@ class Snapshot:
                 parts.callback(optimizer.restore)
             for module in self._modules:
                 parts.callback(module.restore)
+            parts.callback(self._sharding.restore)
+            parts.callback(self._sharding.undo_gathering)
 
     def _restore_gradients(self) -> None:
         for tensor, gradient, requires_grad in self._gradients:
@@ -108,21 +118,14 @@ class Snapshot:
             tensor.grad = gradient
 
 
-class _LoaderState:
-    """The position of a loader that can tell and set it.
-
-    A ``DataLoader`` is read through a copy (`lrfinder_widget.training.batches`), which leaves the
-    user's where it is, and asking some of its kinds for their state moves them.
-    """
-
-    def __init__(self, loader: Any) -> None:
-        self._load = None
-        ask = getattr(loader, "state_dict", None)
-        load = getattr(loader, "load_state_dict", None)
-        if callable(ask) and callable(load) and not isinstance(loader, (DataLoader, nn.Module)):
-            self._load = load
-            self._state = copy.deepcopy(ask())
-
-    def restore(self) -> None:
-        if self._load is not None:
-            self._load(self._state)
+def _whole(training: Training) -> list[Any]:
+    """Return what is put back with all its attributes, since it takes part in a step."""
+    scheduler = training.scheduler
+    schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
+    given = [*schedulers, training.scaler, *training.also]
+    covered = (nn.Module, Optimizer)
+    return [
+        vars(each) if hasattr(each, "__dict__") and not isinstance(each, (Tensor, dict)) else each
+        for each in given
+        if not isinstance(each, covered)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -62,6 +63,7 @@ class TrainStep:
         self._scaler = scaler_for(settings.amp, training.scaler, device)
         self._gradients = Gradients(training.optimizer, settings)
         self._own_step = training.train_step
+        self._begin_step = training.begin_step
         self._metrics: dict[str, list[Any]] = {}
         self._validation: Sequence[Any] = ()
         self._take: Callable[[Sequence[Any]], Outcome | None] = self._plain
@@ -79,6 +81,15 @@ class TrainStep:
     def batch_size(self) -> int:
         """How many samples the first batch had; 0 if that cannot be told."""
         return self._loss.batch_size
+
+    @property
+    def measures_norm(self) -> bool:
+        """Whether a step tells the gradients' norm, or may yet do so."""
+        return self._gradients.recorded
+
+    def measure_no_norm(self) -> None:
+        """Tell no norm from now on; it may be asked for in vain."""
+        self._gradients.give_up()
 
     def validate_on(self, batches: Sequence[Any]) -> None:
         """Evaluate the loss on `batches` after each step from now on."""
@@ -142,9 +153,15 @@ class TrainStep:
 
     def _backward(self, batches: Sequence[Any]) -> Tensor:
         """Add up the gradients of the mean loss of `batches`, and return that loss, detached."""
+        if self._begin_step is not None:
+            self._begin_step(batches)
         if len(batches) == 1:
             return self._backward_on(batches[0], 1)
-        losses = [self._backward_on(batch, len(batches)) for batch in batches]
+        *first, last = batches
+        # DDP averages over ranks once, in the last backward pass.
+        with getattr(self._model, "no_sync", nullcontext)():
+            losses = [self._backward_on(batch, len(batches)) for batch in first]
+        losses.append(self._backward_on(last, len(batches)))
         return torch.stack(losses).mean()
 
     def _backward_on(self, batch: Any, parts: int) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableMapping
+    from collections.abc import Callable, Iterable, MutableMapping, Sequence
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -28,6 +28,9 @@ class Training:
     compute_loss
         A function of ``(model, batch)`` that returns the loss, or a dict with ``"loss"`` and other
         scalars; in place of forward pass and `loss_fn`.
+    begin_step
+        Is told all batches of a step before `compute_loss` gets the first of them: for losses that
+        are normalised over all of them.
     val_loader
         Batches on which the loss is evaluated after each step.
     scheduler
@@ -42,6 +45,8 @@ class Training:
     rate_places
         Where else the learning rate is kept, as pairs of a mapping and a key: *Apply* writes it
         there too.
+    notes
+        What the user should know of how this was made, in plain sentences.
     """
 
     model: nn.Module
@@ -49,9 +54,11 @@ class Training:
     loader: Iterable[Any]
     loss_fn: Callable[..., Tensor] | None = None
     compute_loss: Callable[[nn.Module, Any], Any] | None = None
+    begin_step: Callable[[Sequence[Any]], None] | None = None
     val_loader: Iterable[Any] | None = None
     scheduler: Any = None
     scaler: Any = None
     train_step: Callable[[Any], Any] | None = None
     also: tuple[Any, ...] = ()
     rate_places: tuple[tuple[MutableMapping[str, Any], str], ...] = ()
+    notes: tuple[str, ...] = ()

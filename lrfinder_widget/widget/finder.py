@@ -10,14 +10,17 @@ from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.find import result_of
+from lrfinder_widget.journal import Journal
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
-from lrfinder_widget.schedules import code
+from lrfinder_widget.schedule_code import code
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
+from lrfinder_widget.training.replay import remaining, with_replay
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
     from concurrent.futures import Future
 
@@ -46,13 +49,15 @@ class Finder:
         training: Training,
         settings: SweepSettings,
         listener: Listener,
+        journal: str | os.PathLike[str] | None = None,
     ) -> None:
         resolve(settings.rule)
         self.settings = settings
         self.optimizer = training.optimizer
         self.result: LRFinderResult | None = None
-        self._training = training
+        self._training = with_replay(training, settings)  # once, whatever runs from it
         self._changes: list[RateChange] = []
+        self._journal = None if journal is None else Journal(journal).path
         self._new_sweep()  # refuses now what it would refuse later
         self.runner = Runner(listener)
 
@@ -65,7 +70,8 @@ class Finder:
             If a sweep that does not give way trains the same parameters.
         """
         self.check_free()
-        return self.runner.run(self._new_sweep())
+        journal = None if self._journal is None else Journal(self._journal, numbered=True)
+        return self.runner.run(self._new_sweep(journal))
 
     def check_free(self) -> None:
         """Raise `SweepInProgressError` if `start` would do so now."""
@@ -165,9 +171,22 @@ class Finder:
         """Return the result of the sweep that has ended, or raise what made it fail."""
         if self.runner.failure is not None:
             raise self.runner.failure.error
-        if self.result is None or not self.runner.losses:
+        if self.result is None or not (self.runner.losses or self.result.findings):
             raise LRFinderError("the sweep ended before its first point")
         return self.result
+
+    @property
+    def loader(self) -> Any:
+        """The loader to train with; None without ``replay``.
+
+        Raises
+        ------
+        LRFinderError
+            If a sweep is reading it.
+        """
+        if not self.runner.finished:
+            raise LRFinderError("a sweep is reading the loader; wait for it (widget.wait())")
+        return remaining(self._training, self.settings)
 
     def refuse_closed(self) -> None:
         """Raise `LRFinderError` if the widget is closed."""
@@ -179,8 +198,8 @@ class Finder:
         if self.runner.state == IDLE and self.runner.finished:
             raise LRFinderError("no sweep was started: call show() or run() first")
 
-    def _new_sweep(self) -> Series:
-        return Series(self._training, self.settings, displace=self._give_way)
+    def _new_sweep(self, journal: Journal | None = None) -> Series:
+        return Series(self._training, self.settings, displace=self._give_way, journal=journal)
 
     def _give_way(self) -> None:
         self.runner.stop("a new sweep of this model took its place").result()

@@ -1,8 +1,13 @@
-"""What travels between the kernel and a page: requests checked, blocks of points encoded.
+"""What travels between the kernel and a page: requests checked, blocks of numbers encoded.
 
 Requests (page to kernel) are ``{"kind": …, "id": …, …}``; each is answered by ``{"kind": "reply",
-"id": …, "ok": …}``. Points (kernel to page) are blocks with an offset into the run's curve: the
-page appends what it lacks and asks again for what it missed.
+"id": …, "ok": …}``. Points and the smoothed line (kernel to page) are blocks with an offset into
+the run's curve: the page appends what it lacks and asks again for what it missed.
+
+A block holds columns one after the other; the message that carries it says how many numbers each
+has (``count``) and what they are (``columns``). While a sweep runs, blocks are little-endian
+float32, which is more than a screen shows; the finished curve and the band are float64, the exact
+numbers. Hosts that drop buffers get all numbers as JSON (``data``).
 """
 
 from __future__ import annotations
@@ -20,7 +25,7 @@ from lrfinder_widget.schedules import KINDS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 # The settings that a page may change; the rest is Python's.
 PAGE_SETTINGS = (
@@ -28,6 +33,7 @@ PAGE_SETTINGS = (
 )  # fmt: skip
 _LARGEST_ID = 2**53
 _LONGEST_TEXT = 64
+_SINGLE = np.finfo(np.float32)
 
 
 class BadMessageError(LRFinderError, ValueError):
@@ -176,25 +182,31 @@ def _short(value: Any) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
-def points_block(lrs: ArrayLike, losses: ArrayLike) -> bytes:
-    """Return the points as little-endian float64: lr, loss, lr, loss, and so on."""
-    return np.column_stack([np.asarray(lrs), np.asarray(losses)]).astype("<f8").tobytes()
+def exact_block(*columns: ArrayLike) -> bytes:
+    """Return columns one after the other as little-endian float64."""
+    return _joined(columns).astype("<f8").tobytes()
 
 
-def smoothed_block(smoothed: ArrayLike) -> bytes:
-    """Return the values as little-endian float64."""
-    return np.asarray(smoothed).astype("<f8").tobytes()
+def live_block(*columns: ArrayLike) -> bytes:
+    """Return columns one after the other as little-endian float32.
+
+    A number that float32 cannot hold becomes its nearest one that is as finite and as far from
+    zero: no finite loss becomes infinite, and no learning rate zero.
+    """
+    numbers = _joined(columns)
+    sizes = np.clip(np.abs(numbers), _SINGLE.tiny, _SINGLE.max)
+    held = np.where(np.isfinite(numbers) & (numbers != 0), np.copysign(sizes, numbers), numbers)
+    return held.astype("<f4").tobytes()
 
 
-def columns_block(*columns: ArrayLike) -> bytes:
-    """Return columns one after the other: a finished curve's rates, losses and smoothed values."""
-    return np.concatenate([np.asarray(column) for column in columns]).astype("<f8").tobytes()
+def _joined(columns: tuple[ArrayLike, ...]) -> NDArray[np.float64]:
+    return np.concatenate([np.asarray(column, dtype=np.float64) for column in columns])
 
 
-def with_block(
-    content: Mapping[str, Any], block: bytes, *, binary: bool
+def with_columns(
+    content: Mapping[str, Any], *columns: ArrayLike, binary: bool
 ) -> tuple[dict[str, Any], list[bytes] | None]:
-    """Return a message's content and buffers, the block in the one or the other."""
+    """Return a message's content and buffers, the columns in the one or the other."""
     if binary:
-        return dict(content), [block]
-    return {**content, "data": encode_numbers(np.frombuffer(block, "<f8"))}, None
+        return dict(content), [live_block(*columns)]
+    return {**content, "data": encode_numbers(_joined(columns))}, None

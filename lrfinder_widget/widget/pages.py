@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.figure import png
-from lrfinder_widget.runner import CLOSED, FAILED, Runner
+from lrfinder_widget.runner import CLOSED, DONE, FAILED, Runner
 from lrfinder_widget.widget import state
 from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, has_subshells
 from lrfinder_widget.widget.messages import (
     BadMessageError,
     Request,
-    columns_block,
+    exact_block,
     parse_selection,
-    with_block,
+    with_columns,
 )
 from lrfinder_widget.widget.requests import Requests
-from lrfinder_widget.widget.stream import Points, PointStream
+from lrfinder_widget.widget.stream import PointStream, Shown
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from lrfinder_widget.analysis.repeats import Band
     from lrfinder_widget.result import LRFinderResult
     from lrfinder_widget.schedules import Kind
     from lrfinder_widget.widget.finder import Finder
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 TRAITS = (
     "status", "settings", "selection", "suggestions", "optimizer", "applied", "loss", "error",
-    "curve", "band", "interval", "findings",
+    "curve", "columns", "band", "interval", "findings",
 )  # fmt: skip
 # Blocks of numbers, which hosts without binary buffers get by message.
 BLOCKS = ("curve", "band")
-COLUMNS = ("lrs", "losses", "smoothed")
+_NO_CURVE: dict[str, Any] = {"curve": b"", "columns": []}
 _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
 _SUGGESTION_SHARE = 0.01
@@ -70,7 +70,7 @@ class Pages:
         self._picture_error = ""
         self._next_suggestions = 0.0
         self._slowed = False
-        self._band = b""
+        self._band: Band | None = None
 
     def open(self, finder: Finder) -> None:
         """Begin to tell of `finder`, once the widget has its comm."""
@@ -83,7 +83,7 @@ class Pages:
             status=self._status(),
             settings=state.page_settings(finder.settings),
             selection={"rule": "auto"},
-            optimizer=state.optimizer_state(finder.optimizer),
+            optimizer=self._optimizer(),
         )
         self._widget.on_msg(self._on_message)
 
@@ -103,9 +103,9 @@ class Pages:
         self._stream.begin(runner.run_id)
         self._next_suggestions = time.monotonic() + _SUGGESTION_SECONDS
         self._slowed = False
-        self._band = b""
-        cleared: dict[str, Any] = {"curve": b"", "band": b"", "interval": None, "findings": []}
-        cleared |= {"suggestions": [], "error": None, "applied": None}
+        self._band = None
+        cleared = {**_NO_CURVE, "band": b"", "interval": None, "suggestions": [], "findings": []}
+        cleared |= {"error": None, "applied": None}
         self.publish(status=self._status(), **cleared)
 
     def stepped(self, runner: Runner) -> None:
@@ -114,7 +114,7 @@ class Pages:
             self.publish(loss=runner.sweep.loss_name, status=self._status())
         elif len(runner.lrs) == runner.starts[-1] + 1:
             self._sweep_ended(runner)
-        self._stream.push_if_due(self._points(), runner.seconds_left)
+        self._stream.push_if_due(self._shown(), runner.seconds_left)
         if time.monotonic() >= self._next_suggestions:
             self._suggest_so_far(runner)
 
@@ -122,50 +122,54 @@ class Pages:
         """Tell how the sweep stands."""
         changes: dict[str, Any] = {}
         if runner.run_id:
-            self._stream.flush(self._points())
+            self._stream.push_points(self._shown())
         if not runner.active:
-            changes["optimizer"] = state.optimizer_state(self.finder.optimizer)
+            changes["optimizer"] = self._optimizer()
             if runner.state == FAILED and runner.failure is not None:
                 changes["error"] = state.error_state(runner.failure)
-            if runner.lrs and runner.state != CLOSED:
+            # Memory may run out at the first step: done, without a point.
+            if (runner.lrs and runner.state != CLOSED) or runner.state == DONE:
                 changes |= self._finished(self.finder.finish())
+        if runner.run_id and not changes.get("curve"):  # which brings the line
+            self._stream.push_line(self._shown())
         self.publish(**changes, status=self._status())
         if not runner.active and not self._page_seen:
             runner.job(self.put_picture)  # next, since it takes longer than who stops may wait
 
     def _sweep_ended(self, runner: Runner) -> None:
         """Tell what the sweeps that have ended say, now that another one has begun."""
-        self._stream.flush(self._points(), runner.seconds_left)
+        self._stream.push_points(self._shown(), runner.seconds_left)
+        self._stream.push_line(self._shown())
         self.publish(**self._reading(self.finder.ended_sweeps()), status=self._status())
 
     def _reading(self, result: LRFinderResult) -> dict[str, Any]:
         """Return what a result makes of its curves."""
-        self._band = b"" if result.band is None else columns_block(*result.band)
+        self._band = result.band
         self._send_band()
+        binary = self._stream.binary
         return {
             "suggestions": state.suggestion_list(result),
             "interval": None if result.interval is None else [*result.interval],
-            "band": self._band if self._stream.binary else b"",
+            "band": exact_block(*self._band) if self._band and binary else b"",
         }
 
     def _send_band(self) -> None:
         """Send the band to hosts that no trait brings it to."""
         if self._band and not self._stream.binary:
-            head = {"kind": "band", "run": self.runner.run_id, "count": len(self._band) // 8}
-            self.send_message(*with_block(head, self._band, binary=False))
+            head = {"kind": "band", "run": self.runner.run_id, "count": len(self._band.median)}
+            self.send_message(*with_columns(head, *self._band, binary=False))
 
     def _finished(self, result: LRFinderResult) -> dict[str, Any]:
-        curve = b""
-        if self._stream.binary:
-            runs = result.runs
-            columns = ([getattr(run, name) for run in runs] for name in COLUMNS)
-            curve = columns_block(*itertools.chain.from_iterable(columns))
         # What made a sweep fail is told already.
         findings = [] if self.runner.state == FAILED else state.finding_list(result)
-        return {**self._reading(result), "curve": curve, "findings": findings}
+        whole = state.curve_state(result) if self._stream.binary else _NO_CURVE
+        return {**self._reading(result), **whole, "findings": findings}
 
-    def _points(self) -> Points:
-        return Points(self.runner.lrs, self.runner.losses, self.runner.starts)
+    def _shown(self) -> Shown:
+        return Shown(self.runner.points, self.runner.starts)
+
+    def _optimizer(self) -> dict[str, Any]:
+        return state.optimizer_state(self.finder.optimizer, self.finder.settings.groups)
 
     def _suggest_so_far(self, runner: Runner) -> None:
         began = time.monotonic()
@@ -214,7 +218,7 @@ class Pages:
             self._queued_clicks = not (has_subshells() and self.route.on_subshell)
         changes: dict[str, Any] = {"status": self._status()}
         if not self.runner.active:
-            changes["optimizer"] = state.optimizer_state(self.finder.optimizer)
+            changes["optimizer"] = self._optimizer()
         self.publish(**changes)
 
     def send_all(self, request: Request) -> None:
@@ -222,7 +226,7 @@ class Pages:
         with self.lock:
             names = [name for name in TRAITS if self._stream.binary or name not in BLOCKS]
             self._widget.send_state(names)
-        self._stream.answer(request.fields, self._points(), self.runner.seconds_left)
+        self._stream.answer(request.fields, self._shown(), self.runner.seconds_left)
         self._send_band()
 
     def start_with(self, changes: dict[str, Any]) -> Future[Any]:
@@ -236,7 +240,7 @@ class Pages:
         published: dict[str, Any] = {"settings": state.page_settings(self.finder.settings)}
         if smoothing_changed:
             runner, result = self.runner, self.finder.result
-            self._stream.push_smoothed(self._points())
+            self._stream.push_smoothed(self._shown())
             if runner.active and len(runner.starts) > 1:
                 published |= self._reading(self.finder.ended_sweeps())
             elif result is not None and not runner.active:
@@ -246,8 +250,7 @@ class Pages:
     def apply_rate(self, lr: float) -> None:
         """Set the optimizer's rate and tell the pages; on the runner's thread."""
         change = self.finder.apply(lr)
-        optimizer = state.optimizer_state(self.finder.optimizer)
-        self.publish(applied=state.applied_state(change), optimizer=optimizer)
+        self.publish(applied=state.applied_state(change), optimizer=self._optimizer())
 
     def check_undo(self) -> None:
         """Raise `LRFinderError` if there is nothing to undo."""
@@ -256,7 +259,7 @@ class Pages:
     def undo_rate(self) -> None:
         """Put the former rate back and tell the pages; on the runner's thread."""
         self.finder.undo()
-        self.publish(applied=None, optimizer=state.optimizer_state(self.finder.optimizer))
+        self.publish(applied=None, optimizer=self._optimizer())
 
     def code(self, schedule: Kind, lr: float) -> str:
         """Return lines that train at a rate."""

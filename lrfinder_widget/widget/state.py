@@ -5,12 +5,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lrfinder_widget.analysis.turning import has_turned
-from lrfinder_widget.optimizer_lr import RateChange, describe, group_ratios
+from lrfinder_widget.parameter_groups import describe, group_factors, group_label
 from lrfinder_widget.runner import DONE, RUNNING, Runner
-from lrfinder_widget.sweep import DIVERGED, NON_FINITE
+from lrfinder_widget.sweep import DIVERGED, NON_FINITE, OUT_OF_MEMORY
 from lrfinder_widget.training.guard import rates_at_rest
-from lrfinder_widget.widget.messages import PAGE_SETTINGS
+from lrfinder_widget.widget.messages import PAGE_SETTINGS, exact_block
+from lrfinder_widget.widget.stream import ALWAYS, OPTIONAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from lrfinder_widget.failure import Failure
+    from lrfinder_widget.optimizer_lr import RateChange
     from lrfinder_widget.result import LRFinderResult
     from lrfinder_widget.settings import SweepSettings
 
@@ -36,13 +40,17 @@ def page_settings(settings: SweepSettings) -> dict[str, Any]:
     return {name: everything[name] for name in (*PAGE_SETTINGS, "rule")}
 
 
-def optimizer_state(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the optimizer's name and each group's rate and ratio to the first."""
+def optimizer_state(optimizer: Optimizer, swept: str | Sequence[str]) -> dict[str, Any]:
+    """Return the optimizer's name, and each group's rate and its multiple of the one to set.
+
+    The multiple (``ratio``) is None for a group that is not `swept`, which Apply leaves alone.
+    """
     name, detail = describe(optimizer)
-    ratios = group_ratios(optimizer)
+    own = optimizer.param_groups
+    facts = zip(own, rates_at_rest(optimizer), group_factors(optimizer, swept), strict=True)
     groups = [
-        {"label": f"group {index}", "lr": rate, "ratio": ratio}
-        for index, (rate, ratio) in enumerate(zip(rates_at_rest(optimizer), ratios, strict=True))
+        {"label": group_label(group, index), "lr": rate, "ratio": factor}
+        for index, (group, rate, factor) in enumerate(facts)
     ]
     return {"name": name, "detail": detail, "groups": groups}
 
@@ -53,7 +61,23 @@ def applied_state(change: RateChange) -> dict[str, Any]:
         {"label": group.label, "before": group.before, "after": group.after}
         for group in change.groups
     ]
-    return {"lr": change.lr, "groups": groups, "undo": True}
+    return {
+        "lr": change.lr,
+        "groups": groups,
+        "notes": [*change.notes],
+        "warnings": [*change.warnings],
+        "undo": True,
+    }
+
+
+def curve_state(result: LRFinderResult) -> dict[str, Any]:
+    """Return the finished curve: the names of its columns, and of each the numbers of all runs."""
+    columns = {
+        name: np.concatenate([getattr(run, name) for run in result.runs])
+        for name in (*ALWAYS, "smoothed", *OPTIONAL)
+    }
+    names = [name for name in columns if name not in OPTIONAL or np.isfinite(columns[name]).any()]
+    return {"curve": exact_block(*(columns[name] for name in names)), "columns": names}
 
 
 def error_state(failure: Failure) -> dict[str, str]:
@@ -146,4 +170,6 @@ def _ending(runner: Runner, result: LRFinderResult | None) -> str:
         return f"stopped at {sweep.settings.diverge_threshold:g}× the best"  # noqa: RUF001 - a multiplication sign
     if sweep.stop_reason == NON_FINITE:
         return f"stopped at step {len(runner.losses)}: the loss is not finite"
+    if sweep.stop_reason == OUT_OF_MEMORY:
+        return f"memory ran out at step {len(runner.losses) + 1}"
     return ""

@@ -1,7 +1,16 @@
-"""The stream of points from a running sweep to the pages that show it."""
+"""The stream of points from a running sweep to the pages that show it.
+
+``{"kind": "points", "run", "offset", "count", "columns", "starts", "seconds_left"}`` brings points
+from ``offset`` on. Its block holds ``columns``: learning rates and losses, and validation losses
+and gradient norms from the first message on that has a finite one; a page that gets a column later
+than others has lacked nothing but NaN.
+
+``{"kind": "smoothed", "run", "offset", "count"}`` replaces the smoothed line from ``offset`` on.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,10 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lrfinder_widget.widget.messages import points_block, smoothed_block, with_block
+from lrfinder_widget.widget.messages import with_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from lrfinder_widget.points import Points
 
 Send = Callable[[dict[str, Any], list[bytes] | None], None]
 
@@ -21,22 +32,27 @@ POINTS_SECONDS = 1 / 20
 SMOOTHED_SECONDS = 1 / 5
 # Smoothing a long curve takes its time: spend at most this share on it.
 _SMOOTHING_SHARE = 0.01
+# Of what is sent of the smoothed line, so that no point is sent more than twice on average.
+_NEW_SHARE = 0.5
 # Of the range of the line: a fifth of a pixel on a chart 200 pixels high.
 _INVISIBLE = 1e-3
+# The columns of a curve, and those that are measured only if the user asks for it.
+ALWAYS = ("lrs", "losses")
+OPTIONAL = ("val_losses", "grad_norms")
 
 
-class Points(NamedTuple):
-    """The points of a run, those of its sweeps one after the other, and where each begins."""
+class Shown(NamedTuple):
+    """The points of a run, those of its sweeps one after the other, and where each begins.
 
-    lrs: Sequence[float]
-    losses: Sequence[float]
+    A sweep may append to them meanwhile: they are counted once for each message.
+    """
+
+    points: Points
     starts: Sequence[int] = (0,)
 
-    def whole(self) -> Points:
-        """Return the points that are whole, of lists that the sweep appends to meanwhile."""
-        count = min(len(self.lrs), len(self.losses))
-        begun = [start for start in self.starts if start == 0 or start < count]
-        return Points(self.lrs[:count], self.losses[:count], begun)
+    def begun(self, count: int) -> list[int]:
+        """Return the starts of the sweeps that have a point among the first `count`."""
+        return [start for start in self.starts if start == 0 or start < count]
 
 
 class PointStream:
@@ -64,6 +80,7 @@ class PointStream:
     def _reset(self, run: int) -> None:
         self._run = run
         self._sent = 0
+        self._columns: tuple[str, ...] = ALWAYS
         self._sent_line = np.empty(0)
         self._settled = 0  # before this point the line belongs to sweeps that have ended
         self._next_points = 0.0
@@ -74,76 +91,89 @@ class PointStream:
         with self._lock:
             self._reset(run)
 
-    def push_if_due(self, points: Points, seconds_left: float | None) -> None:
+    def push_if_due(self, shown: Shown, seconds_left: float | None) -> None:
         """Push the points since the last push, and the smoothed line, as far as it is time."""
         now = time.monotonic()
         if now < self._next_points:
             return
         self._next_points = now + POINTS_SECONDS
-        self._push_points(points, seconds_left)
+        self.push_points(shown, seconds_left)
         if now >= self._next_smoothed:
-            self._push_line(points)
+            self.push_line(shown, least_new=_NEW_SHARE)
             took = time.monotonic() - now
             self._next_smoothed = now + max(SMOOTHED_SECONDS, took / _SMOOTHING_SHARE)
 
-    def flush(self, points: Points, seconds_left: float | None = 0.0) -> None:
-        """Push everything that is not yet sent, and the smoothed line with all of it."""
-        self._push_points(points, seconds_left)
-        self._push_line(points)
-
-    def _push_points(self, points: Points, seconds_left: float | None) -> None:
+    def push_points(self, shown: Shown, seconds_left: float | None = 0.0) -> None:
+        """Push the points that are not yet sent."""
         with self._lock:
-            offset, self._sent = self._sent, len(points.losses)
+            offset, self._sent = self._sent, len(shown.points)
             if self._sent > offset:
-                self._send_points(points, offset, seconds_left)
+                self._send_points(shown, slice(offset, self._sent), seconds_left)
 
-    def push_smoothed(self, points: Points) -> None:
+    def push_smoothed(self, shown: Shown) -> None:
         """Push the whole smoothed line as it is now; it replaces the one before."""
         with self._lock:
             self._sent_line = np.empty(0)
             self._settled = 0
-        self._push_line(points)
+        self.push_line(shown)
 
-    def _push_line(self, points: Points) -> None:
-        """Push the smoothed line from where a page would see that it has changed."""
-        points = points.whole()
-        count = len(points.losses)
+    def push_line(self, shown: Shown, least_new: float = 0.0) -> None:
+        """Push the smoothed line from where a page would see that it has changed.
+
+        Parameters
+        ----------
+        least_new
+            Which share of what is sent must be new points; else nothing is sent.
+        """
+        count = len(shown.points)
+        starts = shown.begun(count)
         with self._lock:
             settled = self._settled
             if count <= settled:
                 return
-            begun = [start - settled for start in points.starts if start >= settled]
-            fresh = self._smooth(points.lrs[settled:], points.losses[settled:], begun)
+            span = slice(settled, count)
+            begun = [start - settled for start in starts if start >= settled]
+            fresh = self._smooth(shown.points.lrs[span], shown.points.losses[span], begun)
             line = np.concatenate([self._sent_line[:settled], np.asarray(fresh)])
-            self._settled = points.starts[-1]
             offset = _first_change(self._sent_line, line)
             if offset == count == len(self._sent_line):
                 return
+            if count - len(self._sent_line) < least_new * (count - offset):
+                return
+            self._settled = starts[-1]
             # What is not sent again stays what the pages have, or small changes would add up.
             self._sent_line = np.concatenate([self._sent_line[:offset], line[offset:]])
             head = {"kind": "smoothed", "run": self._run, "offset": offset, "count": count - offset}
-            self._send(*with_block(head, smoothed_block(line[offset:]), binary=self.binary))
+            self._send(*with_columns(head, line[offset:], binary=self.binary))
 
-    def answer(self, fields: Mapping[str, Any], points: Points, seconds_left: float | None) -> None:
+    def answer(self, fields: Mapping[str, Any], shown: Shown, seconds_left: float | None) -> None:
         """Send the points that a page lacks, and the smoothed line if it asks for it."""
         have = fields["have"] if fields["run"] == self._run else 0
-        points = points.whole()
-        if have < len(points.losses):
-            self._send_points(points, have, seconds_left)
+        count = len(shown.points)
+        if have < count:
+            with self._lock:
+                self._send_points(shown, slice(have, count), seconds_left)
         if fields["smoothed"]:
-            self.push_smoothed(points)
+            self.push_smoothed(shown)
 
-    def _send_points(self, points: Points, offset: int, seconds_left: float | None) -> None:
+    def _send_points(self, shown: Shown, span: slice, seconds_left: float | None) -> None:
+        values = {name: getattr(shown.points, name)[span] for name in (*ALWAYS, *OPTIONAL)}
+        self._columns = tuple(
+            name
+            for name, column in values.items()
+            if name in self._columns or any(map(math.isfinite, column))
+        )
         head = {
             "kind": "points",
             "run": self._run,
-            "offset": offset,
-            "count": len(points.losses) - offset,
-            "starts": [*points.starts],
+            "offset": span.start,
+            "count": span.stop - span.start,
+            "columns": [*self._columns],
+            "starts": shown.begun(span.stop),
             "seconds_left": seconds_left,
         }
-        block = points_block(points.lrs[offset:], points.losses[offset:])
-        self._send(*with_block(head, block, binary=self.binary))
+        columns = [values[name] for name in self._columns]
+        self._send(*with_columns(head, *columns, binary=self.binary))
 
 
 def _first_change(before: NDArray[np.float64], now: NDArray[np.float64]) -> int:

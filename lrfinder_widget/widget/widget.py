@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +14,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.optimizer_lr import checked_rate
 from lrfinder_widget.runner import CLOSED, IDLE
 from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.training.accelerated import accelerated
 from lrfinder_widget.training.training import Training
 from lrfinder_widget.widget.finder import Finder
 from lrfinder_widget.widget.messages import parse_selection
@@ -20,6 +22,7 @@ from lrfinder_widget.widget.pages import Pages
 from lrfinder_widget.widget.state import plain
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Generator, Iterable
 
     from torch import Tensor, nn
@@ -56,6 +59,8 @@ class LRFinderWidget(anywidget.AnyWidget):
         A learning-rate scheduler whose rates *Apply* brings along; see `set_lr`.
     compute_loss, val_loader, scaler
         See `lr_find`.
+    journal
+        A file to write each point to as it comes; a second run writes ``name-2``, and so on.
     **settings
         See `SweepSettings`: ``start_lr``, ``end_lr``, ``num_iter``, ``repeats``, ``rule``, …
 
@@ -84,6 +89,7 @@ class LRFinderWidget(anywidget.AnyWidget):
     loss = traitlets.Unicode().tag(sync=True)
     error = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     curve = traitlets.Bytes().tag(sync=True)
+    columns: traitlets.List[Any] = traitlets.List().tag(sync=True)
     band = traitlets.Bytes().tag(sync=True)
     interval: traitlets.List[Any] = traitlets.List(default_value=None, allow_none=True).tag(
         sync=True
@@ -101,6 +107,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         compute_loss: Callable[[nn.Module, Any], Any] | None = None,
         val_loader: Iterable[Any] | None = None,
         scaler: Any = None,
+        journal: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> None:
         training = Training(
@@ -113,11 +120,17 @@ class LRFinderWidget(anywidget.AnyWidget):
             scheduler=scheduler,
             scaler=scaler,
         )
-        self._open(training, SweepSettings.from_keywords(**settings))
+        training, settings = accelerated(training, settings)
+        self._open(training, SweepSettings.from_keywords(**settings), journal)
 
-    def _open(self, training: Training, settings: SweepSettings) -> None:
+    def _open(
+        self,
+        training: Training,
+        settings: SweepSettings,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> None:
         self._pages = Pages(self)
-        self._finder = Finder(training, settings, listener=self._pages)
+        self._finder = Finder(training, settings, listener=self._pages, journal=journal)
         self._runner = self._finder.runner
         super().__init__()
         self._pages.open(self._finder)
@@ -128,6 +141,142 @@ class LRFinderWidget(anywidget.AnyWidget):
         widget = cls.__new__(cls)
         widget._open(training, SweepSettings.from_keywords(**settings))  # noqa: SLF001 - its own
         return widget
+
+    @classmethod
+    def from_lightning(
+        cls,
+        module: Any,
+        datamodule_or_loader: Any = None,
+        trainer: Any = None,
+        *,
+        optimizer: int | None = None,
+        lr_attribute: str | None = None,
+        val_loader: Iterable[Any] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Return a widget for a LightningModule, of ``lightning`` or ``pytorch_lightning``.
+
+        >>> w = LRFinderWidget.from_lightning(module, datamodule, trainer).show()  # doctest: +SKIP
+
+        The sweep calls ``training_step`` and the batch-transfer hooks with a trainer of its own in
+        the user's place: ``self.trainer``, ``self.global_step`` and ``self.optimizers()`` work and
+        stay where they are; what ``self.log`` is given becomes ``result.metrics``. Other hooks
+        (``setup`` and ``configure_model`` of the module, say) and callbacks are not called.
+        *Apply* writes the module's ``lr`` or ``learning_rate`` (the attribute and the
+        hyperparameter), with which the next ``trainer.fit`` trains.
+
+        Parameters
+        ----------
+        module
+            The module. One with ``automatic_optimization = False`` takes its steps itself.
+        datamodule_or_loader
+            A LightningDataModule, of which a copy is set up as fit does (where that takes long and
+            is done, pass ``datamodule.train_dataloader()``); or a loader or several. By default
+            the module's own ``train_dataloader``.
+        trainer
+            The Trainer that will fit. By default one with the usual limits stands in.
+        optimizer
+            Which one of several that ``configure_optimizers`` returns, by number; the others keep
+            their rates.
+        lr_attribute
+            Where the module keeps its learning rate, such as ``"model.lr"``.
+        val_loader
+            See `lr_find`; its loss is ``training_step``'s, too.
+        **settings
+            See `SweepSettings`. Accumulation, clipping and mixed precision are by default the
+            trainer's.
+
+        Raises
+        ------
+        SettingsError
+            If an argument cannot be used.
+        """
+        from lrfinder_widget.adapters.lightning import from_lightning
+
+        training, settings = from_lightning(
+            module,
+            datamodule_or_loader,
+            trainer,
+            optimizer=optimizer,
+            lr_attribute=lr_attribute,
+            val_loader=val_loader,
+            **settings,
+        )
+        return cls._of(training, settings)
+
+    @classmethod
+    def from_trainer(cls, trainer: Any, **settings: Any) -> Self:
+        """Return a widget for a ``transformers.Trainer``.
+
+        >>> w = LRFinderWidget.from_trainer(trainer).show()  # doctest: +SKIP
+
+        The sweep uses the trainer's dataloader, loss and optimizer, and leaves the trainer as it
+        is. *Apply* writes ``trainer.args.learning_rate``, which the next ``trainer.train()`` starts
+        from, and the trainer's optimizer and scheduler where it has them.
+
+        Parameters
+        ----------
+        trainer
+            The trainer, before or between calls of ``train``.
+        **settings
+            See `SweepSettings`. Accumulation, clipping and mixed precision are by default those of
+            its ``TrainingArguments``.
+
+        Raises
+        ------
+        SettingsError
+            If it is no ``Trainer``, or DeepSpeed, FSDP or LOMO takes its steps.
+        """
+        from lrfinder_widget.adapters.transformers import from_trainer
+
+        return cls._of(*from_trainer(trainer, **settings))
+
+    @classmethod
+    def from_keras(
+        cls,
+        model: Any,
+        x_or_dataset: Any,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        **settings: Any,
+    ) -> Self:
+        """Return a widget for a compiled Keras model on the PyTorch backend.
+
+        >>> w = LRFinderWidget.from_keras(model, x, y).show()  # doctest: +SKIP
+
+        *Apply* assigns the optimizer's learning rate. An optimizer that has no variables yet is
+        given them at once, as ``fit`` does. `lrfinder_widget.adapters.keras.FindLearningRate` does
+        the same within ``fit``.
+
+        Parameters
+        ----------
+        model
+            A compiled model that has its weights, with a number as learning rate.
+        x_or_dataset, y, sample_weight, batch_size, validation_data
+            As ``model.fit`` takes them: arrays, a ``DataLoader`` or a ``PyDataset``.
+        **settings
+            See `SweepSettings`.
+
+        Raises
+        ------
+        SettingsError
+            If Keras runs on another backend, or an argument cannot be used.
+        """
+        from lrfinder_widget.adapters.keras import from_keras
+
+        training, settings = from_keras(
+            model,
+            x_or_dataset,
+            y,
+            sample_weight=sample_weight,
+            batch_size=batch_size,
+            validation_data=validation_data,
+            **settings,
+        )
+        return cls._of(training, settings)
 
     def show(self, *, wait: bool = False) -> Self:
         """Show the widget in this cell and start a sweep, if none has run yet.
@@ -225,6 +374,11 @@ class LRFinderWidget(anywidget.AnyWidget):
         """The last sweep's curve and suggestions, once it has ended."""
         return self._finder.result
 
+    @property
+    def loader(self) -> Any:
+        """With ``replay=True``, what the sweeps read of the loader and then the rest; else None."""
+        return self._finder.loader
+
     def apply(self, lr: float | None = None) -> None:
         """Set the optimizer's learning rate, by default to the chosen one.
 
@@ -257,7 +411,8 @@ class LRFinderWidget(anywidget.AnyWidget):
         """Stop, restore, and take the widget off the page."""
         # ipywidgets closes in __del__ too, also after a constructor that refused its arguments.
         runner = getattr(self, "_runner", None)
-        if runner is not None:
+        # When the interpreter exits, no thread would answer; what ran was stopped and restored.
+        if runner is not None and not sys.is_finalizing():
             if runner.state != CLOSED:
                 runner.answer_of(runner.close())
             super().close()

@@ -116,24 +116,31 @@ def show(kernel: RealKernel, code: str = "fresh(); w = widget(); w.show()") -> s
     return kernel.comm_of("w")
 
 
-def blocks(kernel: RealKernel, comm: str, run: int = 1) -> list[tuple[int, list]]:
-    """Offsets and numbers of the points messages so far."""
+def single(values: list[float]) -> list[float]:
+    """Numbers as they are after their way in a live block, which has float32."""
+    return [*struct.unpack(f"<{len(values)}f", struct.pack(f"<{len(values)}f", *values))]
+
+
+def blocks(kernel: RealKernel, comm: str, run: int = 1) -> list[tuple[int, dict[str, list]]]:
+    """Offsets and columns of the points messages so far."""
     found = []
     for content, buffers in kernel.customs(comm, "points"):
         if content["run"] == run:
             numbers = content.get("data")
             if numbers is None:
-                numbers = [value for (value,) in struct.iter_unpack("<d", buffers[0])]
-            assert len(numbers) == 2 * content["count"]
-            found.append((content["offset"], numbers))
+                numbers = [value for (value,) in struct.iter_unpack("<f", buffers[0])]
+            count, names = content["count"], content["columns"]
+            assert len(numbers) == len(names) * count
+            columns = {n: numbers[at * count : (at + 1) * count] for at, n in enumerate(names)}
+            found.append((content["offset"], columns))
     return found
 
 
-def curve(kernel: RealKernel, comm: str, run: int = 1) -> list:
-    """The points as a page keeps them: appended by offset, what it has ignored."""
-    points: list = []
-    for offset, numbers in blocks(kernel, comm, run):
-        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+def curve(kernel: RealKernel, comm: str, run: int = 1) -> list[tuple]:
+    """The rates and losses as a page keeps them: appended by offset, what it has ignored."""
+    points: list[tuple] = []
+    for offset, columns in blocks(kernel, comm, run):
+        pairs = list(zip(columns["lrs"], columns["losses"], strict=True))
         if offset <= len(points):
             points += pairs[len(points) - offset :]
     return points

@@ -2,7 +2,7 @@
 
 import pytest
 
-from swept import blocks, curve, request, show, states
+from swept import blocks, curve, request, show, single, states
 
 # Rates at which this model descends and blows up, so that there are suggestions.
 THREE = (
@@ -27,9 +27,9 @@ def test_sweeps_of_a_run_are_told_apart_and_read_together(notebook):
     points = [content for content, _ in notebook.customs(comm, "points")]
     assert all(content["starts"] == starts[: len(content["starts"])] for content in points)
     assert points[-1]["starts"] == starts
-    flat = "list(zip(w._runner.lrs, w._runner.losses))"
+    lrs, losses = notebook.evaluate("[w._runner.lrs, w._runner.losses]")
     notebook.until(lambda: len(curve(notebook, comm)) == sum(runs), "all points")
-    assert [[*point] for point in curve(notebook, comm)] == notebook.evaluate(flat)
+    assert curve(notebook, comm) == list(zip(single(lrs), single(losses), strict=True))
     assert blocks(notebook, comm)[0][0] == 0
     # What they say together, in traits.
     assert notebook.evaluate("[*map(list, w.result.band)]") == notebook.evaluate(
@@ -73,7 +73,7 @@ def test_where_buffers_are_dropped_the_band_comes_as_numbers(notebook):
     notebook.run("w.show(wait=True)")
     notebook.until(lambda: notebook.customs(comm, "band"), "a band")
     ((band, buffers), *_) = notebook.customs(comm, "band")
-    assert (band["run"], band["count"], buffers) == (1, 60, [])
+    assert (band["run"], band["count"], buffers) == (1, 20, [])
     assert band["data"] == notebook.evaluate("[v for part in w.result.band for v in part.tolist()]")
     assert notebook.evaluate("len(w.band)") == 0
     notebook.forget()

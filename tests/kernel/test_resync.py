@@ -2,7 +2,7 @@
 
 import pytest
 
-from swept import COUNT, blocks, curve, request, show, states
+from swept import COUNT, blocks, curve, request, show, single, states
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def sent_after(notebook, comm, **fields):
 
 @pytest.mark.parametrize("have", [0, 1, 17])
 def test_a_page_gets_exactly_the_points_it_lacks_and_the_whole_state(notebook, paused, have):
-    ((offset, numbers),) = sent_after(notebook, paused, run=1, have=have, smoothed=True)
+    ((offset, columns),) = sent_after(notebook, paused, run=1, have=have, smoothed=True)
     assert offset == have
-    flat = "[v for point in zip(w._runner.lrs, w._runner.losses) for v in point]"
-    assert numbers == notebook.evaluate(flat)[2 * have :]
+    for name in ("lrs", "losses"):
+        assert columns[name] == single(notebook.evaluate(f"w._runner.{name}")[have:])
     whole = states(notebook, paused)[0]
     assert whole["status"]["state"] == "paused"
     assert {"settings", "selection", "suggestions", "optimizer", "applied", "loss"} <= set(whole)
@@ -36,8 +36,8 @@ def test_a_page_gets_exactly_the_points_it_lacks_and_the_whole_state(notebook, p
 
 @pytest.mark.parametrize("run", [0, 2, 77])
 def test_a_page_with_another_run_gets_the_whole_curve(notebook, paused, run):
-    ((offset, numbers),) = sent_after(notebook, paused, run=run, have=5, smoothed=False)
-    assert (offset, len(numbers)) == (0, 2 * notebook.evaluate(COUNT))
+    ((offset, columns),) = sent_after(notebook, paused, run=run, have=5, smoothed=False)
+    assert (offset, len(columns["losses"])) == (0, notebook.evaluate(COUNT))
     assert notebook.customs(paused, "smoothed") == []
 
 
@@ -77,6 +77,6 @@ def test_where_buffers_are_dropped_points_come_as_numbers(notebook):
 def test_a_finished_sweep_is_sent_whole_to_a_page_that_comes_late(notebook):
     comm = show(notebook, "fresh(); w = widget(40); w.show(wait=True)")
     notebook.forget()
-    ((offset, numbers),) = sent_after(notebook, comm, run=0, have=0, smoothed=True)
-    assert (offset, len(numbers)) == (0, 80)
+    ((offset, columns),) = sent_after(notebook, comm, run=0, have=0, smoothed=True)
+    assert (offset, len(columns["lrs"]), len(columns["losses"])) == (0, 40, 40)
     assert states(notebook, comm)[0]["status"]["state"] == "done"

@@ -5,7 +5,10 @@ import base64
 import pytest
 
 from real_kernel import CellError
-from swept import COUNT, STATE, WIDGET_VIEW, curve, show, states
+from swept import COUNT, STATE, WIDGET_VIEW, blocks, curve, show, single, states
+
+CURVE_NUMBERS = "np.frombuffer(w.curve, '<f8').tolist()"
+COLUMN = "getattr(w.result, name).tolist()"
 
 
 def displays(outputs, kind="display_data"):
@@ -38,12 +41,11 @@ def test_all_points_arrive_in_order_and_wait_returns_them(notebook):
     comm = show(notebook, "fresh(); w = widget(150); w.show()")
     notebook.run("result = w.wait()")
     notebook.until(lambda: len(curve(notebook, comm)) == 150, "150 points")
-    pairs = notebook.evaluate("list(zip(result.lrs.tolist(), result.losses.tolist()))")
-    assert [list(point) for point in curve(notebook, comm)] == pairs
-    assert (pairs[0][0], pairs[-1][0]) == (1e-7, 0.1)
+    lrs, losses = notebook.evaluate("[result.lrs.tolist(), result.losses.tolist()]")
+    assert curve(notebook, comm) == list(zip(single(lrs), single(losses), strict=True))
+    assert (lrs[0], lrs[-1]) == (1e-7, 0.1)
     (smoothed, buffers) = notebook.customs(comm, "smoothed")[-1]
-    assert smoothed["offset"] + smoothed["count"] == 150
-    assert len(buffers[0]) == 8 * smoothed["count"]
+    assert len(buffers[0]) == 4 * smoothed["count"]
     assert notebook.evaluate("restored()")
 
 
@@ -58,9 +60,50 @@ def test_the_state_is_told_from_the_start_to_the_end(notebook):
     assert final["loss"] == "cross-entropy (inferred)"
     assert final["optimizer"]["groups"] == [{"label": "group 0", "lr": 1e-3, "ratio": 1.0}]
     assert final["suggestions"][0]["rule"] == "auto"
-    numbers = notebook.evaluate("[v for (v,) in __import__('struct').iter_unpack('<d', w.curve)]")
-    assert len(numbers) == 3 * 60
-    assert numbers[:60] == notebook.evaluate("result.lrs.tolist()")
+    numbers = notebook.evaluate(CURVE_NUMBERS)
+    assert final["columns"] == ["lrs", "losses", "smoothed"]
+    assert numbers == notebook.evaluate(f"[v for name in w.columns for v in {COLUMN}]")
+
+
+def test_gradient_norms_and_validation_losses_come_live_and_with_the_finished_curve(notebook):
+    comm = show(
+        notebook,
+        "fresh(); w = LRFinderWidget(model, opt, loader, val_loader=loader, grad_norms=True,"
+        " val_batches=1, num_iter=40, end_lr=0.1, diverge_threshold=None); widgets.append(w)\n"
+        "w.show(wait=True)",
+    )
+    names = ["lrs", "losses", "val_losses", "grad_norms"]
+    notebook.until(lambda: len(curve(notebook, comm)) == 40, "40 points")
+    live = {name: [] for name in names}
+    for _, columns in blocks(notebook, comm):
+        for name in names:
+            live[name] += columns[name]
+    for name in names:
+        assert live[name] == single(notebook.evaluate(f"w.result.{name}.tolist()"))
+    assert notebook.evaluate("w.columns") == ["lrs", "losses", "smoothed", *names[2:]]
+    assert notebook.evaluate(CURVE_NUMBERS) == notebook.evaluate(
+        f"[v for name in w.columns for v in {COLUMN}]"
+    )
+    assert notebook.evaluate("bool(np.isfinite(w.result.grad_norms).all())")
+
+
+def test_groups_that_are_not_swept_are_told_apart_and_left_alone_by_apply(notebook):
+    notebook.run(
+        "fresh()\n"
+        "opt = torch.optim.SGD([{'params': model[1].parameters(), 'lr': 1e-3, 'name': 'body'},"
+        " {'params': model[-1].parameters(), 'lr': 1e-2, 'name': 'head'}])\n"
+        "w = widget(40, groups=['head'])\n"
+        "w.show(wait=True)"
+    )
+    assert notebook.evaluate("w.optimizer['groups']") == [
+        {"label": "body", "lr": 1e-3, "ratio": None},
+        {"label": "head", "lr": 1e-2, "ratio": 1.0},
+    ]
+    notebook.run("w.apply(0.5)")
+    assert notebook.evaluate("w.applied['groups']") == [
+        {"label": "body", "before": 1e-3, "after": 1e-3},
+        {"label": "head", "before": 1e-2, "after": 0.5},
+    ]
 
 
 FAILING = """
@@ -143,8 +186,11 @@ def test_apply_writes_the_rate_and_undo_takes_it_back(notebook):
             {"label": "group 0", "before": 1e-3, "after": 0.5},
             {"label": "group 1", "before": 1e-2, "after": 5.0},
         ],
+        "notes": notebook.evaluate("w.applied['notes']"),
+        "warnings": [],
         "undo": True,
     }
+    assert "StepLR" in notebook.evaluate("' '.join(w.applied['notes'])")
     notebook.run("w.undo()")
     assert notebook.evaluate(rates) == [1e-3, 1e-2]
     assert notebook.evaluate("scheduler.base_lrs") == [1e-3, 1e-2]

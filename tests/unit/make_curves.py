@@ -30,6 +30,7 @@ from lrfinder_widget import lr_find  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
     from torch.optim import Optimizer
 
 FOLDER = Path(__file__).parent / "curves"
@@ -365,6 +366,40 @@ def stuck_deep_sigmoid() -> Specimen:
     )  # fmt: skip
 
 
+class LastState(nn.Module):
+    """A recurrent network whose last state is read."""
+
+    def __init__(self, recurrent: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.recurrent, self.head = recurrent, nn.Linear(recurrent.hidden_size, outputs)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        states, _ = self.recurrent(inputs)
+        return self.head(states[:, -1])
+
+
+def signs_of_sums(steps: int = 100) -> TensorDataset:
+    values = torch.randn(1500, steps, 1, generator=torch.Generator().manual_seed(1))
+    return TensorDataset(values, (values.sum((1, 2)) > 0).long())
+
+
+def gradients_gru() -> Specimen:
+    model = LastState(nn.GRU(1, 64, batch_first=True), 2)
+    return Specimen(
+        "the sign of the sum of 100 numbers, GRU 1-64-2, SGD with momentum, no clipping",
+        model, momentum(model), shuffled(signs_of_sums(), 32), nn.CrossEntropyLoss(), "recurrent",
+    )  # fmt: skip
+
+
+def gradients_rnn() -> Specimen:
+    model = LastState(nn.RNN(1, 64, batch_first=True), 2)
+    return Specimen(
+        "the sign of the sum of 100 numbers, RNN 1-64-2, Adam, no clipping",
+        model, Adam(model.parameters()), shuffled(signs_of_sums(), 32), nn.CrossEntropyLoss(),
+        "recurrent",
+    )  # fmt: skip
+
+
 def plateau_lstm() -> Specimen:
     return healthy("digit-rows-lstm", "sgd-momentum", "recurrent", seed=1)
 
@@ -418,6 +453,8 @@ SPECIMENS: dict[str, Callable[[], Specimen]] = {
         plateau_lstm,
         stopped_near_zero,
         noisy_lstm,
+        gradients_gru,
+        gradients_rnn,
     )
 }
 HEALTHY = (
@@ -448,6 +485,7 @@ def swept(name: str) -> dict[str, Any]:
         specimen.loader,
         specimen.loss_fn,
         progress=False,
+        grad_norms=True,
         **specimen.settings,
     )
     return {
@@ -457,10 +495,15 @@ def swept(name: str) -> dict[str, Any]:
         "batch_size": specimen.loader.batch_size,
         "settings": dict(specimen.settings),
         "stop_reason": result.stop_reason,
-        # Six digits keep the files small; not a number is stored as null.
-        "lrs": [float(f"{lr:.6g}") for lr in result.lrs],
-        "losses": [float(f"{x:.6g}") if np.isfinite(x) else None for x in result.losses],
+        "lrs": stored(result.lrs),
+        "losses": stored(result.losses),
+        "grad_norms": stored(result.grad_norms),
     }
+
+
+def stored(values: NDArray[np.float64]) -> list[float | None]:
+    """Return six digits, which keep the files small; what is not finite is stored as null."""
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
 
 
 def main() -> None:

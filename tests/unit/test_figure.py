@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from lrfinder_widget.analysis.layout import CHARACTER, _rows, good, lay_out, short
+from lrfinder_widget.analysis.norm_axis import norm_axis
 from lrfinder_widget.figure import matplotlib_plot, plotly_figure, png
 from lrfinder_widget.result import LRFinderResult
 
@@ -256,3 +257,118 @@ def test_no_label_covers_another_or_a_leader(labels):
 )
 def test_a_rate_is_written_as_people_write_it(lr, text):
     assert short(lr) == text
+
+
+# Validation losses and gradient norms
+
+
+def measured(norms=None, val_losses=None):
+    count = 90
+    given = {} if norms is None else {"grad_norms": norms[:count]}
+    given |= {} if val_losses is None else {"val_losses": val_losses[:count]}
+    return LRFinderResult(lrs=10.0 ** DECADES[:count], losses=LOSSES[:count], **given)
+
+
+NORMS = 1 + 0.1 * np.sin(9 * DECADES)
+BLOWN_UP = NORMS + np.exp(6 * (DECADES + 1))
+EACH_NORMS = {
+    "level": NORMS,
+    "blown up": BLOWN_UP,
+    "beyond a float": np.where(DECADES > 0, math.inf, BLOWN_UP),
+    "vanishing": np.where(DECADES < -3, 0.0, NORMS),
+    "tiny": NORMS * 1e-300,
+    "some not measured": np.where(DECADES < -3, math.nan, NORMS),
+    "zero": np.zeros(100),
+}
+
+
+@pytest.mark.parametrize("norms", EACH_NORMS.values(), ids=EACH_NORMS)
+def test_whatever_the_gradient_norms_they_can_be_drawn(norms):
+    result = measured(norms, LOSSES + 0.1)
+    assert pixels(png(result)).shape[1] == 1200
+    assert plotly_figure(result).to_json()
+
+
+def test_the_validation_loss_is_a_dashed_line_in_the_legend():
+    result = measured(val_losses=LOSSES + 0.1)
+    [line] = [trace for trace in plotly_figure(result).data if trace.name == "validation loss"]
+    assert np.array_equal(line.y, result.val_losses)
+    assert line.line.dash == "dash"
+    axes = matplotlib_plot(result, Figure().add_subplot())
+    [drawn] = [line for line in axes.lines if line.get_label() == "validation loss"]
+    assert np.array_equal(drawn.get_ydata(), result.val_losses)
+    assert drawn.is_dashed()
+    assert "validation loss" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
+def test_the_validation_loss_stays_readable_however_high_it_lies_or_blows_up():
+    bottom, top = lay_out(measured(val_losses=np.where(DECADES > 0, 1e9, LOSSES + 3))).loss_range
+    assert LOSSES[0] + 3 < top < 10
+    assert bottom < LOSSES.min()
+
+
+def test_without_measurements_a_picture_shows_the_loss_alone():
+    figure = plotly_figure(measured())
+    assert "yaxis2" not in figure.layout.to_plotly_json()
+    assert tuple(figure.layout.yaxis.domain) == (0, 1)
+    assert {trace.name for trace in figure.data} >= {"loss", "smoothed"}
+    assert "validation loss" not in {trace.name for trace in figure.data}
+    assert pixels(png(measured())).shape[:2] == (675, 1200)
+
+
+@pytest.mark.parametrize(("norms", "scale"), [(NORMS, "linear"), (BLOWN_UP, "log")])
+def test_gradient_norms_have_a_panel_below_the_loss_that_shares_its_rates(norms, scale):
+    result = measured(norms)
+    figure = plotly_figure(result)
+    [line] = [trace for trace in figure.data if trace.name == "gradient norm"]
+    assert np.array_equal(line.y, result.grad_norms)
+    assert line.yaxis == "y2"
+    assert line.xaxis is None  # the one of the loss
+    assert figure.layout.yaxis2.type == scale
+    assert figure.layout.yaxis2.domain[1] < figure.layout.yaxis.domain[0]
+    assert figure.layout.xaxis.anchor == "y2"
+    assert pixels(png(result)).shape[0] > 675
+
+
+@pytest.mark.parametrize(("norms", "scale"), [(NORMS, "linear"), (BLOWN_UP, "log")])
+def test_a_plot_of_its_own_has_the_gradient_norms_below_the_loss(norms, scale):
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    result = measured(norms)
+    upper = result.plot()
+    assert upper.get_ylabel() == "loss"
+    [lower] = [axes for axes in upper.figure.axes if axes is not upper]
+    assert np.array_equal(lower.lines[0].get_ydata(), result.grad_norms)
+    assert (lower.get_yscale(), lower.get_xlabel()) == (scale, "learning rate")
+    assert lower.get_xlim() == upper.get_xlim()
+    assert lower.get_legend() is not None
+    assert upper.get_legend() is None
+    plt.close(upper.figure)
+
+
+def test_into_axes_that_are_given_only_the_loss_is_drawn():
+    figure = Figure()
+    axes = figure.add_subplot()
+    measured(NORMS).plot(axes)
+    assert figure.axes == [axes]
+    assert axes.get_xlabel() == "learning rate"
+
+
+def test_the_norms_of_a_blow_up_leave_the_others_readable():
+    axis = norm_axis(np.array([1.0, 1.2, 0.9, 1.1, 1e30]))
+    assert axis.logarithmic
+    assert axis.low < 0.9
+    assert axis.high < 1e8
+    level = norm_axis(np.array([1.0, 1.001, math.nan, 0.0, math.inf]))
+    assert not level.logarithmic
+    assert level.high - level.low > 0.1
+    assert norm_axis(np.array([0.0, math.nan])) is None
+    assert norm_axis(np.array([])) is None
+
+
+@pytest.mark.parametrize("norms", [NORMS, BLOWN_UP], ids=["level", "blown up"])
+def test_nothing_in_a_png_of_two_panels_touches_its_edge(norms):
+    picture = pixels(png(measured(norms, LOSSES + 0.1)))[..., :3]
+    edges = [picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]]
+    assert all((edge == 1.0).all() for edge in edges)

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.schedules import KINDS as SCHEDULES
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.widget.messages import (
     PAGE_SETTINGS,
     BadMessageError,
     Request,
-    columns_block,
+    exact_block,
+    live_block,
     parse_request,
     parse_selection,
-    points_block,
     request_id,
-    smoothed_block,
-    with_block,
+    with_columns,
 )
 
 KINDS = [
@@ -127,9 +127,8 @@ def test_a_refusal_names_what_it_got():
 
 @pytest.mark.parametrize("schedule", [None, "", "One_cycle", "__class__", 1, ["one_cycle"], {}])
 def test_code_is_only_for_a_schedule_there_is(schedule):
-    with pytest.raises(
-        BadMessageError, match=r"^schedule must be one of one_cycle, warmup_cosine, constant \(got"
-    ):
+    refusal = rf"^schedule must be one of {', '.join(SCHEDULES)} \(got"
+    with pytest.raises(BadMessageError, match=refusal):
         parse_request({"kind": "code", "id": 1, "schedule": schedule, "lr": 1e-3})
 
 
@@ -139,18 +138,29 @@ def test_a_long_text_is_cut_short_in_a_refusal():
     assert len(str(refusal.value)) < 100
 
 
-def test_blocks_are_little_endian_doubles():
-    assert points_block([1.0, 2.0], [3.0, math.inf]) == struct.pack("<4d", 1, 3, 2, math.inf)
-    assert smoothed_block([1.5]) == struct.pack("<d", 1.5)
-    assert columns_block([1.0], [2.0], [3.0]) == struct.pack("<3d", 1, 2, 3)
+def test_blocks_hold_column_after_column_in_little_endian():
+    columns = ([1.0, 2.0], [3.0, math.inf])
+    assert live_block(*columns) == struct.pack("<4f", 1, 2, 3, math.inf)
+    assert exact_block(*columns) == struct.pack("<4d", 1, 2, 3, math.inf)
 
 
-def test_without_buffers_a_block_travels_as_numbers_that_json_can_hold():
-    block = struct.pack("<4d", 0.1, math.nan, math.inf, -math.inf)
-    content, buffers = with_block({"kind": "points"}, block, binary=False)
+def test_a_live_block_makes_nothing_infinite_or_zero_that_is_not():
+    numbers = [1e300, -1e300, 1e-300, -1e-300, 0.0, math.inf, -math.inf, math.nan]
+    held = struct.unpack("<8f", live_block(numbers))
+    assert held[:2] == pytest.approx([3.4028235e38, -3.4028235e38])
+    assert 0 < held[2] < 2e-38
+    assert -2e-38 < held[3] < 0
+    assert held[4:7] == (0.0, math.inf, -math.inf)
+    assert math.isnan(held[7])
+
+
+def test_without_buffers_columns_travel_as_numbers_that_json_can_hold():
+    columns = ([0.1, math.nan], [math.inf, -math.inf])
+    content, buffers = with_columns({"kind": "points"}, *columns, binary=False)
     assert buffers is None
     assert json.loads(json.dumps(content, allow_nan=False)) == {
         "kind": "points",
         "data": [0.1, "NaN", "Infinity", "-Infinity"],
     }
-    assert with_block({"kind": "points"}, block, binary=True) == ({"kind": "points"}, [block])
+    block = live_block(*columns)
+    assert with_columns({"kind": "points"}, *columns, binary=True) == ({"kind": "points"}, [block])

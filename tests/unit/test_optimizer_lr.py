@@ -10,14 +10,9 @@ from torch.optim import SGD, Adam
 from torch.optim import lr_scheduler as sched
 
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.optimizer_lr import (
-    RateWriter,
-    change_lr,
-    describe,
-    get_lr,
-    group_ratios,
-    set_lr,
-)
+from lrfinder_widget.optimizer_lr import change_lr, get_lr, set_lr
+from lrfinder_widget.parameter_groups import describe, group_ratios
+from lrfinder_widget.rate_writing import RateWriter
 
 NEW = 0.03
 
@@ -429,3 +424,111 @@ def test_an_optimizer_is_described_by_its_name_and_what_distinguishes_it():
         "AdamW",
         "betas 0.9, 0.999 · weight decay 0.01",
     )
+
+
+# Where the rate is kept elsewhere too
+
+
+class Attributes:
+    """A training module that keeps its learning rate in an attribute."""
+
+    def __init__(self, lr):
+        self.lr = lr
+
+
+def test_places_beside_the_optimizer_are_written_told_and_undone():
+    module, hparams = Attributes(0.1), {"learning_rate": torch.tensor(0.1), "other": 3}
+    optimizer, held = optimizer_at(0.1, 0.2), hparams["learning_rate"]
+    places = [(vars(module), "lr"), (hparams, "learning_rate")]
+    change = change_lr(optimizer, 0.5, places=places)
+    assert module.lr == 0.5
+    assert hparams == {"learning_rate": held, "other": 3}
+    assert held.item() == 0.5
+    assert change.notes == [
+        "The lr kept beside the optimizer was set too.",
+        "The learning_rate kept beside the optimizer was set too.",
+    ]
+    change.undo()
+    assert module.lr == 0.1
+    assert held.item() == torch.tensor(0.1).item()
+    assert rates(optimizer) == [0.1, 0.2]
+
+
+def test_a_place_that_holds_nothing_yet_is_written_and_undone():
+    module = Attributes(None)
+    change = change_lr(optimizer_at(0.1), 0.5, places=[(vars(module), "lr")])
+    assert module.lr == 0.5
+    change.undo()
+    assert module.lr is None
+
+
+def test_a_place_that_refuses_leaves_everything_as_it_was():
+    class ReadOnly(dict):
+        def __setitem__(self, key, value):
+            if value != self[key]:
+                raise TypeError("these hyperparameters are frozen")
+
+    optimizer, module, hparams = optimizer_at(0.1, 0.2), Attributes(0.1), ReadOnly(lr=0.1)
+    scheduler = sched.StepLR(optimizer, 2)
+    before = everything(optimizer, scheduler)
+    with pytest.raises(TypeError, match="frozen"):
+        change_lr(optimizer, 0.5, scheduler, places=[(vars(module), "lr"), (hparams, "lr")])
+    assert everything(optimizer, scheduler) == before
+    assert (module.lr, hparams["lr"]) == (0.1, 0.1)
+
+
+# What is said of a change
+
+NOTES = {
+    "StepLR": ["StepLR's initial_lr and base_lrs were set too."],
+    "OneCycleLR": [
+        "OneCycleLR's initial_lr, max_lr, min_lr and base_lrs were set too.",
+        (
+            "OneCycleLR's cycle starts at 0.03 and peaks at 0.75, 25 times higher as before; "
+            "to peak at 0.03, build it anew."
+        ),
+    ],
+    "CyclicLR": [
+        "CyclicLR's initial_lr, base_lrs and max_lrs were set too.",
+        (
+            "CyclicLR's cycle starts at 0.03 and peaks at 0.3, 10 times higher as before; "
+            "to peak at 0.03, build it anew."
+        ),
+    ],
+    "SequentialLR": [
+        "LinearLR's initial_lr and base_lrs were set too.",
+        "StepLR's initial_lr and base_lrs were set too.",
+        "The warm-up goes on: the learning rate is 0.003 now and ends at 0.03.",
+    ],
+    "ReduceLROnPlateau": [],
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_was_brought_along_is_said_in_plain_sentences(name):
+    optimizer, scheduler = built(name, (0.1, 0.02))
+    change = change_lr(optimizer, NEW, scheduler)
+    assert change.notes == NOTES[name]
+    assert change.warnings == []
+
+
+def test_a_cycle_is_described_for_the_group_that_has_the_learning_rate():
+    optimizer, scheduler = built("OneCycleLR", (0.1, 0.02))
+    scheduler_peaks = [group["max_lr"] for group in optimizer.param_groups]
+    change = change_lr(optimizer, NEW, scheduler, groups=["group 1"])
+    assert any("starts at 0.03 and peaks at 0.75" in note for note in change.notes)
+    assert optimizer.param_groups[0]["max_lr"] == scheduler_peaks[0]
+
+
+def test_without_a_scheduler_nothing_is_said():
+    change = change_lr(optimizer_at(0.1), NEW)
+    assert (change.notes, change.warnings) == ([], [])
+
+
+def test_what_could_not_be_brought_along_is_a_warning_and_no_note():
+    optimizer = optimizer_at(0.1)
+    change = change_lr(optimizer, NEW, OwnSchedule(optimizer))
+    assert change.notes == []
+    assert [warning.split(" could")[0] for warning in change.warnings] == [
+        "the schedule of OwnSchedule"
+    ]

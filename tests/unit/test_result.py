@@ -165,7 +165,7 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
     text = result.save(tmp_path / "result.json").read_text(encoding="utf-8")
     document = json.loads(text, parse_constant=pytest.fail)
     assert document["format"] == "lrfinder-widget/result"
-    assert document["version"] == 2
+    assert document["version"] == 3
     assert document["losses"] == [1.0, "Infinity", "NaN"]
 
 
@@ -173,7 +173,7 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
     ("change", "words"),
     [
         ({"format": "other"}, "not a stored result"),
-        ({"version": 3}, "version 3, and this release reads up to 2; upgrade"),
+        ({"version": 4}, "version 4, and this release reads up to 3; upgrade"),
         ({"version": "1"}, "version must be a whole number from 1 on .got '1'"),
         ({"losses": [1.0]}, "got 90 learning rates, 1 losses"),
         ({"losses": ["x"] * 90}, "losses must hold numbers.*got 'x' at 0"),
@@ -187,6 +187,12 @@ def test_the_file_is_plain_json_that_names_its_format(tmp_path):
         ({"suggestion": 3}, "'suggestion' cannot be read"),
         ({"optimizer": None}, "'optimizer' must be of type str"),
         ({"batch_size": "many"}, "'batch_size' must be of type int"),
+        ({"grad_norms": [1.0]}, "grad_norms must have one number for each .* 1 for 90 learning"),
+        ({"val_losses": ["x"] * 90}, "val_losses must hold numbers.*got 'x' at 0"),
+        ({"val_losses": None}, "'val_losses' must be of type list"),
+        ({"metrics": []}, "'metrics' must be of type dict"),
+        ({"metrics": {"accuracy": 3}}, "accuracy must be a list of numbers"),
+        ({"metrics": {"accuracy": [1.0]}}, "accuracy must have one number for each"),
         ({"runs": {}}, "'runs' must be of type list"),
         ({"runs": []}, "'runs' is empty"),
         ({"runs": [3]}, "run 1 cannot be read: 'the run' must be of type dict .got int"),

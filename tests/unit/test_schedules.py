@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import torch
 from torch.optim import SGD, Adagrad, AdamW, RMSprop
-from torch.optim.lr_scheduler import OneCycleLR, SequentialLR
+from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, SequentialLR
 
 from lrfinder_widget import LRFinderResult, NotEnoughPointsError, get_lr, set_lr
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.schedules import KINDS, code, one_cycle, warmup_cosine
+from lrfinder_widget.schedule_code import code
+from lrfinder_widget.schedules import KINDS, cyclic, one_cycle, warmup_cosine
 
 PEAK = 0.0031
 STEPS = 40
-SCHEDULES = {"one_cycle": one_cycle, "warmup_cosine": warmup_cosine}
+SCHEDULES = {"one_cycle": one_cycle, "warmup_cosine": warmup_cosine, "cyclic": cyclic}
+LENGTHS = {"one_cycle": "total_steps", "warmup_cosine": "total_steps", "cyclic": "step_size_up"}
 
 
 def sgd(rates=(0.1,), **options):
@@ -213,11 +215,47 @@ def test_a_new_rate_reaches_the_schedule_through_set_lr(build):
     optimizer, other = sgd(), sgd()
     scheduler = build(optimizer, STEPS, PEAK)
     first = get_lr(optimizer)
-    start = 2 * first if build is one_cycle else 2 * PEAK
+    start = 2 * PEAK if build is warmup_cosine else 2 * first
     set_lr(optimizer, start, scheduler=scheduler)
     rates, _ = walk(optimizer, scheduler)
     expected, _ = walk(other, build(other, STEPS, 2 * PEAK))
     np.testing.assert_allclose(rates, expected, rtol=1e-9)
+
+
+# Cycles
+
+HALF = 10
+TRIANGLE = [step / HALF for step in range(HALF)] + [1 - step / HALF for step in range(HALF)]
+
+
+@pytest.mark.parametrize("make", [sgd, adamw])
+def test_cyclic_is_torchs_own_between_the_bounds(make):
+    optimizer, other = make(), make()
+    options = {"mode": "triangular2", "step_size_down": 15}
+    scheduler = cyclic(optimizer, HALF, PEAK, base_lr=PEAK / 10, **options)
+    own = CyclicLR(other, PEAK / 10, PEAK, HALF, **options)
+    assert type(scheduler) is CyclicLR
+    for mine, theirs in zip(walk(optimizer, scheduler), walk(other, own), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("make", [sgd, adamw])
+def test_a_cycle_rises_and_falls_in_a_line_and_begins_at_a_quarter_of_its_peak(make):
+    optimizer = make()
+    rates, momenta = walk(optimizer, cyclic(optimizer, HALF, PEAK), 2 * HALF)
+    expected = PEAK / 4 + (PEAK - PEAK / 4) * np.array(TRIANGLE)
+    np.testing.assert_allclose(rates[:, 0], expected, rtol=1e-9)
+    assert momenta[0] == pytest.approx(0.9)
+    assert momenta[HALF] == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [sgd(momentum=0), of_class(RMSprop), of_class(Adagrad)],
+    ids=["plain SGD", "RMSprop", "Adagrad"],
+)
+def test_a_momentum_that_is_not_there_is_not_cycled(optimizer):
+    assert cyclic(optimizer, HALF, PEAK).cycle_momentum is False
 
 
 # What cannot be used
@@ -250,19 +288,36 @@ REFUSED_WARMUP_COSINE = [
 ]
 
 
+REFUSED_CYCLIC = [
+    ({"total_steps": 0}, "step_size_up must be at least 1"),
+    ({"total_steps": 2.5}, "step_size_up must be a whole number"),
+    ({"step_size_down": 0}, "step_size_down must be at least 1"),
+    ({"mode": "sawtooth"}, "mode must be one of triangular, triangular2, exp_range .got 'sawtoot"),
+    ({"gamma": 1.5}, "gamma must be a number above 0 and at most 1"),
+    ({"base_lr": 0}, "base_lr must be a number above 0"),
+    ({"base_lr": PEAK}, r"base_lr must be smaller than .* \(got 0.0031 for a peak of 0.0031\)"),
+    ({"scale_fn": abs}, "cyclic has no option 'scale_fn'; its options are base_lr"),
+    ({"max_momentum": [0.9]}, "CyclicLR refuses"),
+]
+
+
 @pytest.mark.parametrize(
     ("build", "given", "says"),
     [
         *((one_cycle, *case) for case in REFUSED + REFUSED_ONE_CYCLE),
         *((warmup_cosine, *case) for case in REFUSED + REFUSED_WARMUP_COSINE),
+        *((cyclic, *case) for case in REFUSED[3:] + REFUSED_CYCLIC),
     ],
 )
 @pytest.mark.parametrize("make", [sgd, adamw])
 def test_what_cannot_be_used_is_named_and_changes_nothing(make, build, given, says):
     optimizer = make((0.1, torch.tensor(0.01)))
     before = content(optimizer)
+    arguments = {"total_steps": STEPS, "lr": PEAK, **given}
+    if build is cyclic:
+        arguments["step_size_up"] = arguments.pop("total_steps")
     with pytest.raises(SettingsError, match=says):
-        build(optimizer, **{"total_steps": STEPS, "lr": PEAK, **given})
+        build(optimizer, **arguments)
     assert content(optimizer) == before
 
 
@@ -297,6 +352,9 @@ GIVEN = [
     ("warmup_cosine", {}),
     ("warmup_cosine", {"warmup_steps": np.int64(7)}),
     ("warmup_cosine", {"warmup_steps": 0}),
+    ("cyclic", {}),
+    ("cyclic", {"base_lr": np.float64(1e-3), "mode": "exp_range", "gamma": 0.99}),
+    ("cyclic", {"cycle_momentum": False, "step_size_down": np.int64(7)}),
 ]
 
 
@@ -306,7 +364,8 @@ GIVEN = [
 def test_pasted_lines_do_exactly_what_the_function_does(make, known, kind, options):
     lr = 1 / 300  # needs all its digits
     mine, theirs = make(), make()
-    expected = walk(mine, SCHEDULES[kind](mine, STEPS, lr, **options))
+    steps = 16 if kind == "cyclic" else STEPS  # a rise takes two epochs of eight batches
+    expected = walk(mine, SCHEDULES[kind](mine, steps, lr, **options))
     lines = code(kind, lr, optimizer=theirs if known else None, **options)
     walked = walk(theirs, pasted(lines, theirs, loader=range(8), epochs=5))
     for got, want in zip(walked, expected, strict=True):
@@ -332,7 +391,8 @@ def test_pasted_lines_do_the_same_after_an_earlier_scheduler_and_with_tensors(ki
     mine, theirs = used(), used()
     held = [group["lr"] for group in theirs.param_groups]
     expected, _ = walk(mine, SCHEDULES[kind](mine, STEPS, PEAK))
-    lines = code(kind, PEAK, optimizer=theirs if known else None, total_steps=STEPS)
+    given = {LENGTHS[kind]: STEPS}
+    lines = code(kind, PEAK, optimizer=theirs if known else None, **given)
     rates, _ = walk(theirs, pasted(lines, theirs))
     np.testing.assert_array_equal(rates, expected)
     assert all(
@@ -377,10 +437,11 @@ def test_lines_for_a_known_optimizer_are_the_ones_that_people_write():
 @pytest.mark.parametrize(
     ("kind", "given", "says"),
     [
-        ("cosine", {}, "must be one of one_cycle, warmup_cosine, constant"),
+        ("cosine", {}, "must be one of one_cycle, warmup_cosine, cyclic, constant"),
         ("constant", {"warmup_steps": 3}, "constant has no option 'warmup_steps'; it takes none"),
         *(("one_cycle", *case) for case in REFUSED + REFUSED_ONE_CYCLE[:5]),
         *(("warmup_cosine", *case) for case in REFUSED + REFUSED_WARMUP_COSINE),
+        *(("cyclic", *case) for case in REFUSED + REFUSED_CYCLIC[2:-1]),
     ],
 )
 def test_no_lines_are_given_that_cannot_run(kind, given, says):
@@ -396,7 +457,7 @@ RESULT = LRFinderResult(
 )
 
 
-@pytest.mark.parametrize("kind", SCHEDULES)
+@pytest.mark.parametrize("kind", ["one_cycle", "warmup_cosine"])
 @pytest.mark.parametrize("lr", [None, PEAK])
 def test_a_result_schedules_its_suggestion_or_what_was_chosen(kind, lr):
     mine, theirs, third = sgd((0.1, 0.03)), sgd((0.1, 0.03)), sgd((0.1, 0.03))
@@ -407,6 +468,31 @@ def test_a_result_schedules_its_suggestion_or_what_was_chosen(kind, lr):
     lines = RESULT.code(kind, lr=lr, total_steps=STEPS)
     rates, _ = walk(third, pasted(lines, third))
     np.testing.assert_array_equal(rates, expected)
+
+
+def test_a_result_cycles_between_its_bounds_or_those_that_were_chosen():
+    low, high = RESULT.cyclical_bounds()
+    for bounds, expected in ((None, (low, high)), ((1e-3, 0.1), (1e-3, 0.1))):
+        mine, theirs = sgd((0.1, 0.03)), sgd((0.1, 0.03))
+        walked, _ = walk(mine, cyclic(mine, 8, expected[1], base_lr=expected[0]))
+        rates, _ = walk(theirs, RESULT.cyclic(theirs, 8, bounds=bounds))
+        np.testing.assert_array_equal(rates, walked)
+    assert rates[:, 0].min() == 1e-3
+    assert rates[:, 0].max() == 0.1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_results_lines_for_cycles_are_those_of_its_bounds(known):
+    mine, theirs = sgd((0.1, 0.03)), sgd((0.1, 0.03))
+    expected = walk(mine, RESULT.cyclic(mine, 8))
+    lines = RESULT.code("cyclic", optimizer=theirs if known else None)
+    walked = walk(theirs, pasted(lines, theirs, loader=range(4)))
+    np.testing.assert_array_equal(walked, expected)
+
+
+def test_a_chosen_rate_is_where_cycles_peak():
+    assert RESULT.code("cyclic", lr=PEAK) == code("cyclic", PEAK)
+    assert f"base_lr, lr = {PEAK / 4!r}, {PEAK!r}" in code("cyclic", PEAK)
 
 
 def test_a_results_lines_are_those_of_one_cycle_unless_others_are_asked_for():

@@ -149,3 +149,104 @@ def test_the_schedule_rises_and_hits_both_ends_exactly(start, factor, num_iter, 
     assert rates[0] == settings.start_lr
     assert rates[-1] == settings.end_lr
     assert (np.diff(rates) > 0).all()
+
+
+# The settings of any training loop
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"accumulation_steps": 0}, r"accumulation_steps must be at least 1 \(got 0\)"),
+        ({"accumulation_steps": 1.5}, r"accumulation_steps must be a whole number \(got 1.5\)"),
+        ({"accumulation_steps": None}, "accumulation_steps must be a number"),
+        ({"amp": "BF16"}, r"amp must be 'bf16', 'fp16', .* \(got 'BF16'\); did you mean 'bf16'\?"),
+        ({"amp": True}, r"amp must be 'bf16', 'fp16', a torch.autocast or None \(got True\)"),
+        ({"clip_grad_norm": 0}, r"clip_grad_norm must be positive \(got 0\)"),
+        ({"clip_grad_norm": math.inf}, r"clip_grad_norm must be finite \(got inf\)"),
+        ({"clip_grad_norm": "1"}, "clip_grad_norm must be a number .*of type str"),
+        ({"clip_grad_value": -1}, r"clip_grad_value must be positive \(got -1\)"),
+        ({"clip_grad_value": True}, "clip_grad_value must be a number"),
+        ({"groups": "ratio"}, r"groups must be .* \(got 'ratio'\); did you mean 'ratios'\?"),
+        ({"groups": []}, r"groups must be 'ratios', 'equal' or a list .* \(got \[\]\)"),
+        ({"groups": [0, 1]}, r"or a list of parameter groups' names \(got \[0, 1\]\)"),
+        ({"groups": None}, "groups must be 'ratios', 'equal' or a list"),
+        ({"grad_norms": 1}, r"grad_norms must be True or False \(got 1\)"),
+        ({"val_batches": 0}, r"val_batches must be at least 1 \(got 0\)"),
+        ({"fixed_batch": None}, r"fixed_batch must be True or False \(got None\)"),
+        ({"replay": "yes"}, r"replay must be True or False \(got 'yes'\)"),
+        ({"snapshot": 3}, r"snapshot must be 'same', 'cpu', a folder's path or None \(got 3\)"),
+    ],
+    ids=str,
+)
+def test_a_bad_value_of_the_training_loop_is_refused_in_words(bad, words):
+    with pytest.raises(SettingsError, match=words):
+        SweepSettings(**bad)
+
+
+def test_by_default_a_step_is_plain():
+    settings = SweepSettings()
+    assert (settings.accumulation_steps, settings.amp) == (1, None)
+    assert (settings.clip_grad_norm, settings.clip_grad_value) == (None, None)
+    assert (settings.groups, settings.grad_norms, settings.val_batches) == ("ratios", None, 1)
+    assert (settings.fixed_batch, settings.replay, settings.snapshot) == (False, False, None)
+
+
+def test_numbers_flags_names_and_paths_of_the_training_loop_become_plain(tmp_path):
+    settings = SweepSettings(
+        accumulation_steps=np.int64(4),
+        clip_grad_norm=np.float32(0.5),
+        clip_grad_value=2,
+        groups=["head", "group 0"],
+        grad_norms=np.bool_(1),
+        snapshot=tmp_path,
+    )
+    assert type(settings.accumulation_steps) is int
+    assert (settings.clip_grad_norm, type(settings.clip_grad_norm)) == (0.5, float)
+    assert (settings.clip_grad_value, type(settings.clip_grad_value)) == (2.0, float)
+    assert settings.groups == ("head", "group 0")
+    assert settings.grad_norms is True
+    assert settings.snapshot == str(tmp_path)
+
+
+OF_THE_LOOP = {
+    "accumulation_steps": 4,
+    "amp": "fp16",
+    "clip_grad_norm": 1.0,
+    "clip_grad_value": 0.5,
+    "groups": ("head", "group 0"),
+    "grad_norms": False,
+    "val_batches": 3,
+    "fixed_batch": True,
+    "replay": True,
+    "snapshot": "cpu",
+}
+
+
+@pytest.mark.parametrize("name", OF_THE_LOOP)
+def test_each_setting_of_the_training_loop_passes_through_json_and_pickle(name):
+    settings = SweepSettings(**{name: OF_THE_LOOP[name]})
+    stored = json.loads(json.dumps(settings.to_dict()))
+    assert SweepSettings.from_dict(stored) == settings
+    assert getattr(SweepSettings.from_dict(stored), name) == OF_THE_LOOP[name]
+    assert pickle.loads(pickle.dumps(settings)) == settings
+    assert settings != SweepSettings()
+
+
+@pytest.mark.parametrize(("dtype", "name"), [("bfloat16", "bf16"), ("float16", "fp16")])
+def test_an_autocast_is_kept_and_stored_by_what_it_computes_in(dtype, name):
+    import torch
+
+    autocast = torch.autocast("cpu", dtype=getattr(torch, dtype))
+    settings = SweepSettings(amp=autocast)
+    assert settings.amp is autocast
+    stored = json.loads(json.dumps(settings.to_dict()))
+    assert stored["amp"] == name
+    assert SweepSettings.from_dict(stored) == SweepSettings(amp=name)
+
+
+def test_files_from_before_these_settings_still_make_settings():
+    old = {
+        name: value for name, value in SweepSettings().to_dict().items() if name not in OF_THE_LOOP
+    }
+    assert SweepSettings.from_dict(old) == SweepSettings()

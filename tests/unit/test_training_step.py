@@ -409,17 +409,17 @@ def test_adam_on_two_groups_trains_at_equal_rates_or_only_where_it_is_told():
     model = mlp()
 
     def rates(groups):
-        used = []
+        SEEN.clear()
         first, last = model[0].parameters(), model[2].parameters()
         optimizer = Adam(
             [{"params": first, "lr": 0.3, "name": "body"}, {"params": last, "lr": 0.1}], lr=1.0
         )
         optimizer.register_step_pre_hook(
-            lambda own, *_: used.append([group["lr"] for group in own.param_groups])
+            lambda own, *_: SEEN.append([group["lr"] for group in own.param_groups])
         )
         points = list(sweep_of(swept(model, optimizer), groups=groups, num_iter=3))
         assert [group["lr"] for group in optimizer.param_groups] == [0.3, 0.1]
-        return [point.lr for point in points], used
+        return [point.lr for point in points], list(SEEN)
 
     lrs, used = rates("equal")
     assert used == [[lr, lr] for lr in lrs]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrfinder_widget.analysis.findings.context import non_finite_loss, overflow, unusual_rate
 from lrfinder_widget.analysis.findings.finding import Finding, Reading
+from lrfinder_widget.analysis.findings.gradients import gradients_grow_first
 from lrfinder_widget.analysis.findings.learning import (
     already_converged,
     flat_everywhere,
@@ -16,6 +17,7 @@ from lrfinder_widget.analysis.findings.range import (
     never_rose,
     stopped_too_early,
 )
+from lrfinder_widget.analysis.findings.resources import out_of_memory
 from lrfinder_widget.analysis.findings.traits import traits_of
 
 __all__ = ["Finding", "Reading", "find_findings"]
@@ -32,7 +34,7 @@ _FAULTS = (
     edge_of_range,
 )
 # These are for curves without a fault.
-_REMARKS = (overflow, plateau_then_learning, unusual_rate)
+_REMARKS = (overflow, plateau_then_learning, gradients_grow_first, unusual_rate)
 
 
 def find_findings(reading: Reading) -> tuple[Finding, ...]:
@@ -43,6 +45,9 @@ def find_findings(reading: Reading) -> tuple[Finding, ...]:
     Scaling the losses changes nothing. Shifting them changes only what speaks of a loss near
     zero: the threshold of divergence, and whether a model is trained already.
     """
+    exhausted = out_of_memory(reading)
+    if exhausted is not None:
+        return (exhausted,)
     # The end of a curve that was stopped by hand means nothing.
     if reading.stop_reason == "stopped" or not len(reading.losses):
         return ()

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import numpy as np
+
 from lrfinder_widget.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from lrfinder_widget.settings import SweepSettings
@@ -57,12 +58,16 @@ class Finding:
 _PADDED = 5
 
 
+NO_NORMS: NDArray[np.float64] = np.empty(0)
+
+
 class Reading(NamedTuple):
     """A sweep as the findings see it: one run, or the median of several.
 
     ``smoothed`` is the line that is shown, ``run_suggestions`` holds what each run suggests by
     itself. ``optimizer`` is the class's name; ``network`` is "transformer", "convolutional",
-    "recurrent", "perceptron" or unknown (""); ``batch_size`` may be unknown (0).
+    "recurrent", "perceptron" or unknown (""); ``batch_size`` may be unknown (0). ``grad_norms`` may
+    be empty or NaN.
     """
 
     lrs: Vector
@@ -75,6 +80,7 @@ class Reading(NamedTuple):
     optimizer: str = ""
     network: str = ""
     batch_size: int = 0
+    grad_norms: Vector = NO_NORMS
 
 
 def finding(reading: Reading, name: str, severity: Severity, text: str, **changes: Any) -> Finding:

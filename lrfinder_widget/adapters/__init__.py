@@ -1,0 +1,1 @@
+"""Other training frameworks: what each one trains, in the words of `Training`."""

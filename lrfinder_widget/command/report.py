@@ -1,0 +1,88 @@
+"""What is said at the end: the suggestion, other choices, findings, and the line to change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lrfinder_widget.analysis.layout import short
+from lrfinder_widget.command.config import RATE
+
+if TYPE_CHECKING:
+    from lrfinder_widget.command.config import Config
+    from lrfinder_widget.command.output import Output
+    from lrfinder_widget.result import LRFinderResult
+
+# The rules that people know, and what each of them picks.
+CLASSICS = (
+    ("steepest", "Steepest descent"),
+    ("minimum_10", "Minimum / 10"),
+    ("valley", "Middle of the good range"),
+)
+EARLY = {
+    "diverged": (
+        "the loss rose above {threshold:g} times its best; --diverge_threshold sets how far it may"
+    ),
+    "non-finite loss": "the loss was no longer a finite number",
+    "out of memory": "the memory did not suffice; try a smaller --batch_size",
+}
+
+
+def rounded(lr: float) -> float:
+    """Return a rate with the three digits that a sweep can tell."""
+    return float(f"{lr:.3g}")
+
+
+def usable(result: LRFinderResult) -> bool:
+    """Return whether there is a suggestion, and no finding that says to use none."""
+    return bool(result.suggestions) and all(
+        finding.severity != "error" for finding in result.findings
+    )
+
+
+def report_early_end(output: Output, result: LRFinderResult) -> None:
+    """Warn of a sweep that ended before its last point."""
+    for number, run in enumerate(result.runs, start=1):
+        if run.stop_reason not in EARLY or len(run.lrs) == run.settings.num_iter:
+            continue
+        which = f"run {number} stopped" if len(result.runs) > 1 else "stopped"
+        threshold = run.settings.diverge_threshold or 0
+        output.warn(
+            f"{which} early, after {len(run.lrs)} of {run.settings.num_iter} points: "
+            f"{EARLY[run.stop_reason].format(threshold=threshold)}."
+        )
+
+
+def report(output: Output, result: LRFinderResult) -> None:
+    """Say what was found."""
+    report_early_end(output, result)
+    if result.suggestions:
+        suggestion = result.suggestion
+        output.headline(f"Suggested learning rate: {short(suggestion.lr)}")
+        output.say(f"  {suggestion.why}")
+        if result.interval is not None:
+            output.say("  About as good: {} to {}".format(*map(short, result.interval)))
+        if result.spread is not None:
+            output.say(f"  {result.spread.sentence}")
+        for rule, label in CLASSICS:
+            output.say(f"  {label}: {short(result.suggestions[rule].lr)}")
+    else:
+        output.warn("there are too few points for a suggestion; raise --num_iter.")
+    for finding in result.findings:
+        action = f" {finding.action}." if finding.action else ""
+        if finding.severity == "info":
+            output.say(f"Note: {finding.text}{action}")
+        else:
+            output.warn(f"{finding.text}{action}")
+    for note in result.notes:
+        output.say(f"Note: {note}")
+
+
+def report_change(output: Output, config: Config, lr: float) -> None:
+    """Say which line of the config to change."""
+    part = config.part("optimizer")
+    now = None if part is None else part.arguments.get("lr")
+    place = f"{config.path}:{config.line(*RATE)}"
+    if now is None:
+        output.say(f"To train with it, give the optimizer the argument lr: {lr:g} ({place})")
+    else:
+        output.say(f"To train with it, change {place} from lr: {now} to lr: {lr:g}")

@@ -1,0 +1,135 @@
+"""The folder of a run: what was asked, the points as they come, the result in all its forms."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from ruamel.yaml import YAML
+
+from lrfinder_widget.errors import LRFinderError, SettingsError
+from lrfinder_widget.figure import png
+from lrfinder_widget.result import LRFinderResult
+from lrfinder_widget.result_files import JOURNAL, RESULT, write_whole
+
+if TYPE_CHECKING:
+    from lrfinder_widget.command.plan import Plan
+
+RUNS = Path("runs")
+CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
+CURVE, PNG, HTML = "curve.csv", "lr_finder.png", "lr_finder.html"
+
+
+class RunFolder:
+    """A folder that nothing was in before.
+
+    Parameters
+    ----------
+    path
+        Where; it is made by `begin`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._made: list[Path] = []
+
+    @property
+    def journal(self) -> Path:
+        """Where the points go as they come."""
+        return self.path / JOURNAL
+
+    def begin(self, plan: Plan) -> None:
+        """Make the folder, and write what is asked for and with what it is done."""
+        self._made = [each for each in (self.path, *self.path.parents) if not each.exists()]
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"cannot write to {self.path}: {error.strerror}") from error
+        text = io.StringIO()
+        text.write("# All that this run was given. From the folder it was run in, this does it\n")
+        text.write(f"# again: lr-finder run --config {self.path / CONFIG}\n")
+        YAML().dump(plan.to_dict(), text)
+        write_whole(self.path / CONFIG, text.getvalue())
+        document = json.dumps(_environment(plan), indent=1)
+        write_whole(self.path / ENVIRONMENT, document + "\n")
+
+    def write_result(self, result: LRFinderResult) -> None:
+        """Write the result: to be loaded, to be read by other programs, and to be looked at."""
+        result.save(self.path / RESULT)
+        result.to_csv(self.path / CURVE)
+        self._draw(result)
+
+    def discard(self) -> None:
+        """Take away what `begin` made: there is nothing worth keeping yet."""
+        for name in (CONFIG, ENVIRONMENT, JOURNAL):
+            (self.path / name).unlink(missing_ok=True)
+        for folder in self._made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _draw(self, result: LRFinderResult) -> None:
+        (self.path / PNG).write_bytes(png(result))
+        # With all of Plotly inside, since a server may have no way out.
+        write_whole(self.path / HTML, result.figure().to_html(include_plotlyjs=True))
+
+
+def new_folder(output: str | None, name: str = "lr_finder") -> Path:
+    """Return the folder to write to: `output`, or one below ``runs`` named by the time.
+
+    Raises
+    ------
+    SettingsError
+        If there is something at `output`; nothing is ever overwritten.
+    """
+    if output is not None:
+        path = Path(output)
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise SettingsError(f"--output {path} exists, and is not overwritten; name another")
+        return path
+    # The user's own time, which the name is read by.
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    path = RUNS / f"{name}_{stamp}"
+    number = 1
+    while path.exists():
+        number += 1
+        path = RUNS / f"{name}_{stamp}-{number}"
+    return path
+
+
+def load_run(path: Path) -> LRFinderResult:
+    """Load the result of a run's folder, or of a file from it.
+
+    Raises
+    ------
+    SettingsError
+        If there is none that can be read.
+    """
+    try:
+        return LRFinderResult.load(path)
+    except (OSError, LRFinderError) as error:
+        raise SettingsError(f"{path} is no run that can be read: {error}") from error
+
+
+def _environment(plan: Plan) -> dict[str, Any]:
+    accelerators = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "command": sys.argv,
+        "folder": str(Path.cwd()),
+        "seed": plan.settings.seed,
+        "deterministic": plan.deterministic,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "lrfinder-widget": version("lrfinder-widget"),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "threads": torch.get_num_threads(),
+        "accelerators": accelerators,
+    }

@@ -1,0 +1,47 @@
+"""The batches on which a sweep evaluates its validation loss."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.training.batches import refuse_one_shot
+from lrfinder_widget.training.own_loader import interrupts_held_back, own_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def check_validation(val_loader: Iterable[Any] | None) -> None:
+    """Raise `SettingsError` if no validation batches can be read; reads none."""
+    if val_loader is not None:
+        refuse_one_shot(val_loader, "val_loader")
+
+
+def validation_batches(val_loader: Iterable[Any], count: int) -> list[Any]:
+    """Return the first `count` batches of a loader, or all if it has fewer, and close it again.
+
+    Raises
+    ------
+    SettingsError
+        If it has none.
+    """
+    with interrupts_held_back():
+        iterator = iter(own_copy(val_loader))
+    try:
+        batches = list(itertools.islice(iterator, count))
+    finally:
+        _end(iterator)
+    if not batches:
+        raise SettingsError("val_loader is empty: it yields no batch; give it at least one")
+    return batches
+
+
+def _end(iterator: Any) -> None:
+    """End its worker processes, or run a generator's ``finally``."""
+    for name in ("_shutdown_workers", "close"):
+        end = getattr(iterator, name, None)
+        if callable(end):
+            end()
+            return

@@ -1,0 +1,63 @@
+"""The command in a process of its own: on a terminal, and into a pipe."""
+
+import re
+import subprocess
+
+import pexpect
+import pytest
+
+from lrfinder_widget import LRFinderResult
+from toy import CONFIG, ROOT, only_run, started
+
+pytestmark = pytest.mark.skipif("sys.platform == 'win32'", reason="there are no pseudo-terminals")
+
+
+def on_a_terminal(toy, *arguments):
+    import os
+    import sys
+
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "lrfinder_widget", *arguments],
+        cwd=str(toy),
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        dimensions=(30, 100),
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+def test_on_a_terminal_a_bar_shows_rate_loss_and_time_left_and_ctrl_c_keeps_the_points(toy):
+    # Long enough to be interrupted, on any machine.
+    (toy / "toy.yaml").write_text(CONFIG.replace("num_iter: 30", "num_iter: 100000"))
+    terminal = on_a_terminal(toy, "run", "--config", "toy.yaml")
+    terminal.expect(r"LR\s+\d\.\d\de-\d\d")
+    terminal.expect(r"\d+/100000")
+    terminal.expect(r"loss \d\.\d{4}")
+    terminal.expect(r"\d+:\d\d.*left")
+    terminal.sendintr()
+    terminal.expect(r"ended after (\d+) points")
+    points = int(terminal.match.group(1))
+    terminal.expect("interrupted")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 130
+    result = LRFinderResult.load(only_run(toy))
+    assert len(result.losses) == points
+    assert result.stop_reason == "stopped"
+
+
+def test_into_a_pipe_each_point_is_a_line_as_soon_as_it_is_there(toy):
+    (toy / "toy.yaml").write_text(CONFIG.replace("num_iter: 30", "num_iter: 100000"))
+    with started(
+        "run", "--config", "toy.yaml", cwd=toy, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            lines = [process.stdout.readline() for _ in range(4)]
+        finally:
+            process.kill()
+    assert lines[0].startswith("Sweeping with seed 1, writing to runs/lr_finder_")
+    for line in lines[1:]:
+        assert re.fullmatch(r"LR: \d\.\d\de[-+]\d\d \| Loss: \d\.\d{4}\n", line)
+    # Killed, not interrupted: the journal is what is left.
+    assert len(LRFinderResult.load(only_run(toy)).losses) >= 3
