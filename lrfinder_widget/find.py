@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
+    from lrfinder_widget.following import Followed
+
 
 def lr_find(
     model: nn.Module,
@@ -146,7 +148,7 @@ def lr_find(
 
 
 def result_of(
-    series: Series,
+    series: Series | Followed,
     points: Points,
     settings: SweepSettings | None = None,
 ) -> LRFinderResult:

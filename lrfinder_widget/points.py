@@ -68,6 +68,17 @@ class Points:
         # Last: who reads from another thread counts these.
         self.losses.append(point.loss)
 
+    def at(self, position: int, index: int) -> Point:
+        """Return the point at `position`, as number `index` of its sweep."""
+        return Point(
+            index,
+            self.lrs[position],
+            self.losses[position],
+            self.val_losses[position],
+            self.grad_norms[position],
+            {name: values[position] for name, values in self.metrics.items()},
+        )
+
     def part(self, start: int, end: int | None = None) -> Points:
         """Return a copy of the points from `start` to before `end`."""
         part = Points()

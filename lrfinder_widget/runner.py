@@ -23,7 +23,10 @@ from lrfinder_widget.thread_context import ThreadContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lrfinder_widget.following import Followed
     from lrfinder_widget.series import Series
+
+    Swept = Series | Followed
 
 IDLE, RUNNING, PAUSED = "idle", "running", "paused"
 DONE, STOPPED, FAILED, CLOSED = "done", "stopped", "failed", "closed"
@@ -82,7 +85,7 @@ class Runner:
         self._context: ThreadContext | None = None
         self.state = IDLE
         self.run_id = 0
-        self.sweep: Series | None = None
+        self.sweep: Swept | None = None
         self.points = Points()
         self.starts = [0]
         self.total = 0
@@ -126,7 +129,7 @@ class Runner:
         """Take over the calling thread's autocast and devices for the runs to come."""
         self._context = ThreadContext.current()
 
-    def run(self, sweep: Series) -> Future[Any]:
+    def run(self, sweep: Swept) -> Future[Any]:
         """Start `sweep` (after what is queued); one in progress is stopped first."""
         return self._submit("run", sweep)
 
@@ -228,7 +231,7 @@ class Runner:
         else:
             command.done.set_result(value)
 
-    def _on_run(self, sweep: Series) -> None:
+    def _on_run(self, sweep: Swept) -> None:
         self._end(STOPPED, "replaced by a new run")
         self.run_id += 1
         self.sweep = sweep
@@ -257,7 +260,8 @@ class Runner:
         self._end(STOPPED, note)
 
     def _on_call(self, function: Callable[[], Any]) -> Any:
-        self._end(STOPPED, "stopped to apply")
+        if self.sweep is None or self.sweep.trains:
+            self._end(STOPPED, "stopped to apply")
         return function()
 
     def _on_job(self, function: Callable[[], Any]) -> Any:
@@ -284,9 +288,12 @@ class Runner:
         began = time.perf_counter()
         try:
             point = next(sweep)
-            if not point.index:
-                self.pace.prepared()
-            self.pace.step(time.perf_counter() - began)
+            if point is None:  # nothing new of a sweep that runs elsewhere
+                return
+            if sweep.trains:
+                if not point.index:
+                    self.pace.prepared()
+                self.pace.step(time.perf_counter() - began)
             self.points.append(point)
             if not point.index:
                 self.starts, self.total = [*sweep.starts], sweep.total

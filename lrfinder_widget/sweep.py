@@ -60,6 +60,8 @@ WATCHED = 4
 class Iteration:
     """What `Sweep` and `Series` share: an iterator over points that restores when it is closed."""
 
+    # Or else it runs elsewhere, and is followed.
+    trains = True
     _points: PointGenerator
     _claim: Claim
     # None outside of a process group.

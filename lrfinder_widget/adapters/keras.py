@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import torch
-from torch.optim import Optimizer
 
 from lrfinder_widget.adapters.keras_data import Epochs, loader_of
+from lrfinder_widget.adapters.keras_optimizer import accumulated_batches, stands_in_for
 from lrfinder_widget.errors import LossInferenceError, SettingsError
 from lrfinder_widget.find import result_of
 from lrfinder_widget.points import Points
@@ -59,7 +59,7 @@ def from_keras(
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
     own_step = _takes_its_own_step(model)
-    batches = _accumulated(optimizer)
+    batches = accumulated_batches(optimizer)
     if own_step and batches > 1:
         raise SettingsError(
             f"the optimizer adds up the gradients of {batches} batches while the model takes its "
@@ -70,7 +70,7 @@ def from_keras(
     val_loader = _validation_loader(validation_data, batch_size)
     training = Training(
         model=model,
-        optimizer=_named_like(optimizer)(optimizer, model),
+        optimizer=stands_in_for(optimizer, model),
         loader=loader,
         compute_loss=None if own_step else _CompiledLoss(model),
         train_step=_OwnStep(model) if own_step else None,
@@ -79,58 +79,6 @@ def from_keras(
         also=tuple([each.dataset] for each in (loader, val_loader) if isinstance(each, Epochs)),
     )
     return training, {"accumulation_steps": batches} | settings
-
-
-class KerasOptimizer(Optimizer):
-    """A Keras optimizer, in the form of a torch one.
-
-    Its one parameter group holds the trainable weights; its learning rate is the tensor of the
-    Keras variable, so that what is written there in place is assigned to the variable.
-
-    Parameters
-    ----------
-    optimizer
-        A Keras optimizer that is built.
-    model
-        The model it was compiled with.
-    """
-
-    def __init__(self, optimizer: Any, model: Any) -> None:
-        self._keras = optimizer
-        self._trained = model.trainable_variables
-        # An attribute, which a sweep puts back with all the tensors in it.
-        self._kept = [
-            variable.value
-            for variable in (*optimizer.variables, *model.variables, *model.metrics_variables)
-        ]
-        group: dict[str, Any] = {"lr": optimizer.learning_rate.value}
-        inner = getattr(optimizer, "inner_optimizer", optimizer)
-        for name in ("momentum", "weight_decay"):
-            if getattr(inner, name, None):
-                group[name] = getattr(inner, name)
-        if hasattr(inner, "beta_1"):
-            group["betas"] = (inner.beta_1, inner.beta_2)
-        super().__init__([variable.value for variable in self._trained], group)
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]  # takes none
-        """Let Keras apply the gradients, as often as it takes for one update of the weights."""
-        del closure
-        gradients = [variable.value.grad for variable in self._trained]
-        for _ in range(_accumulated(self._keras)):
-            self._keras.apply(gradients, self._trained)
-
-
-def _named_like(optimizer: Any) -> type[KerasOptimizer]:
-    """Return a class with the name of the Keras optimizer's, which findings and pictures tell."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return type(type(inner).__name__, (KerasOptimizer,), {})
-
-
-def _accumulated(optimizer: Any) -> int:
-    """Return how many batches' gradients a Keras optimizer adds up before it takes a step."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return inner.gradient_accumulation_steps or 1
 
 
 class _CompiledLoss:

@@ -68,9 +68,8 @@ class TrainerLoss:
         _, self._items = trainer.get_batch_samples(iter(batches), len(batches), **where)
 
     def __call__(self, model: nn.Module, batch: Any) -> Tensor:
-        """Return the loss on one of the step's batches, or on a batch for validation."""
-        trainer = self._stand_ins[0]
-        items = self._items if torch.is_grad_enabled() else None
+        """Return the loss on one of the step's batches."""
+        trainer, items = self._stand_ins[0], self._items
         inputs = trainer._prepare_inputs(batch)  # noqa: SLF001 - what training_step calls
         with _checkpointing(trainer), _mixed_forward(model), trainer.compute_loss_context_manager():
             loss: Tensor = trainer.compute_loss(model, inputs, num_items_in_batch=items)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from lrfinder_widget.command.exits import INTERRUPTED, NOT_FOUND, USAGE
 from lrfinder_widget.errors import LossInferenceError, NotEnoughPointsError, SettingsError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,9 +34,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _obey(argv: list[str] | None) -> int:
-    from lrfinder_widget.command.arguments import given_flags, parse
+    from lrfinder_widget.command.arguments import parse
+    from lrfinder_widget.command.processes import process_group
 
     parsed = parse(argv)
+    with process_group():
+        return _carry_out(parsed)
+
+
+def _carry_out(parsed: Namespace) -> int:
+    from lrfinder_widget.command.arguments import given_flags
+
     match parsed.command:
         case "run":
             from lrfinder_widget.command.run import run

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from lrfinder_widget.command.building import Maker
+from lrfinder_widget.command.processes import shared_out
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.seeding import seed_everything
 from lrfinder_widget.training.training import Training
@@ -66,12 +67,14 @@ def assemble(plan: Plan) -> Training:
     loader, val_loader = _data(plan, makers["data"])
     loss_fn = None if makers["loss"] is None else _loss(makers["loss"])
     model = _model(plan, makers["model"])
-    return Training(
-        model=model,
-        optimizer=_optimizer(makers["optimizer"], model),
-        loader=loader,
-        val_loader=val_loader,
-        loss_fn=loss_fn,
+    return shared_out(
+        Training(
+            model=model,
+            optimizer=_optimizer(makers["optimizer"], model),
+            loader=loader,
+            val_loader=val_loader,
+            loss_fn=loss_fn,
+        )
     )
 
 

@@ -12,6 +12,7 @@ from lrfinder_widget.command.config import PARTS, SWEEP_KEYS, Config
 from lrfinder_widget.command.values import OWN_KEYS
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.training.distributed import of_rank_0
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def make_plan(config: Config, flags: Mapping[str, Any]) -> Plan:
     """
     sweep = {**config.sweep, **{name: flags[name] for name in SWEEP_KEYS if name in flags}}
     if sweep.get("seed") is None:
-        sweep["seed"] = secrets.randbelow(LARGEST_DRAWN_SEED)
+        sweep["seed"] = of_rank_0(secrets.randbelow(LARGEST_DRAWN_SEED))
     own = {name: flags.get(name, config.own(name)) for name in OWN_KEYS}
     for name, check in OWN_KEYS.items():
         if name in flags:

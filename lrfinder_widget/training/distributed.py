@@ -49,6 +49,15 @@ def leads() -> bool:
     return not in_process_group() or dist.get_rank() == 0
 
 
+def of_rank_0(value: Any) -> Any:
+    """Return the value that rank 0 has; all ranks have to ask."""
+    if not in_process_group():
+        return value
+    held = [value]
+    dist.broadcast_object_list(held)
+    return held[0]
+
+
 @contextmanager
 def announced() -> Iterator[None]:
     """Tell the other ranks, which are about to begin a sweep, of an error that keeps this one out.

@@ -18,6 +18,7 @@ from lrfinder_widget.schedule_code import code
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 from lrfinder_widget.training.replay import remaining, with_replay
+from lrfinder_widget.widget.state import optimizer_state
 
 if TYPE_CHECKING:
     import os
@@ -60,6 +61,15 @@ class Finder:
         self._journal = None if journal is None else Journal(journal).path
         self._new_sweep()  # refuses now what it would refuse later
         self.runner = Runner(listener)
+
+    @property
+    def follows(self) -> str:
+        """The journal that is followed; none, since the sweeps are made here."""
+        return ""
+
+    def optimizer_state(self) -> dict[str, Any]:
+        """Return what a page is told of the optimizer."""
+        return optimizer_state(self.optimizer, self.settings.groups)
 
     def start(self) -> Future[Any]:
         """Start a sweep with the present settings; one of this widget's is stopped first.

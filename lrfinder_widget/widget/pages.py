@@ -111,7 +111,9 @@ class Pages:
     def stepped(self, runner: Runner) -> None:
         """Pass a point on, as far as it is time."""
         if len(runner.lrs) == 1 and runner.sweep is not None:
-            self.publish(loss=runner.sweep.loss_name, status=self._status())
+            facts = {"loss": runner.sweep.loss_name, "optimizer": self._optimizer()}
+            settings = state.page_settings(self.finder.settings)
+            self.publish(**facts, settings=settings, status=self._status())
         elif len(runner.lrs) == runner.starts[-1] + 1:
             self._sweep_ended(runner)
         self._stream.push_if_due(self._shown(), runner.seconds_left)
@@ -169,7 +171,7 @@ class Pages:
         return Shown(self.runner.points, self.runner.starts)
 
     def _optimizer(self) -> dict[str, Any]:
-        return state.optimizer_state(self.finder.optimizer, self.finder.settings.groups)
+        return self.finder.optimizer_state()
 
     def _suggest_so_far(self, runner: Runner) -> None:
         began = time.monotonic()
@@ -300,4 +302,5 @@ class Pages:
             notes=[self._picture_error] if self._picture_error else [],
             queued=self._queued_clicks,
             picture=self._picture_of,
+            follows=self.finder.follows,
         )

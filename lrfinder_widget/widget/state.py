@@ -139,6 +139,7 @@ def status_state(
     notes: Sequence[str],
     queued: bool,
     picture: int,
+    follows: str,
 ) -> dict[str, Any]:
     """Return how the sweep stands, and of one that is done, what the result says of its runs."""
     sweep_notes = runner.sweep.notes if runner.sweep else []
@@ -154,6 +155,7 @@ def status_state(
         "slowed": runner.state == RUNNING and runner.pace.slowed,
         "controls": "queued" if queued else "live",
         "picture": picture,
+        "follows": follows,
     }
 
 
@@ -166,10 +168,10 @@ def _ending(runner: Runner, result: LRFinderResult | None) -> str:
     if result is not None and len(result.runs) > 1:
         agreed = f" · suggestions {result.spread.words}" if result.spread else ""
         return f"{len(result.runs)} runs{agreed}"
-    if sweep.stop_reason == DIVERGED:
-        return f"stopped at {sweep.settings.diverge_threshold:g}× the best"  # noqa: RUF001 - a multiplication sign
-    if sweep.stop_reason == NON_FINITE:
-        return f"stopped at step {len(runner.losses)}: the loss is not finite"
-    if sweep.stop_reason == OUT_OF_MEMORY:
-        return f"memory ran out at step {len(runner.losses) + 1}"
-    return ""
+    threshold = sweep.settings.diverge_threshold or 0.0
+    words = {
+        DIVERGED: f"stopped at {threshold:g}× the best",  # noqa: RUF001 - a multiplication sign
+        NON_FINITE: f"stopped at step {len(runner.losses)}: the loss is not finite",
+        OUT_OF_MEMORY: f"memory ran out at step {len(runner.losses) + 1}",
+    }
+    return words.get(sweep.stop_reason, "")

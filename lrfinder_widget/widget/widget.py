@@ -17,6 +17,7 @@ from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.training.accelerated import accelerated
 from lrfinder_widget.training.training import Training
 from lrfinder_widget.widget.finder import Finder
+from lrfinder_widget.widget.follower import Follower
 from lrfinder_widget.widget.messages import parse_selection
 from lrfinder_widget.widget.pages import Pages
 from lrfinder_widget.widget.state import plain
@@ -129,11 +130,43 @@ class LRFinderWidget(anywidget.AnyWidget):
         settings: SweepSettings,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._pages = Pages(self)
-        self._finder = Finder(training, settings, listener=self._pages, journal=journal)
-        self._runner = self._finder.runner
+        pages = Pages(self)
+        self._begin(pages, Finder(training, settings, listener=pages, journal=journal))
+
+    def _begin(self, pages: Pages, finder: Finder) -> None:
+        self._pages = pages
+        self._finder = finder
+        self._runner = finder.runner
         super().__init__()
         self._pages.open(self._finder)
+
+    @classmethod
+    def watch(cls, path: str | os.PathLike[str]) -> Self:
+        """Return a widget that shows a sweep which runs elsewhere, from its journal.
+
+        >>> w = LRFinderWidget.watch("runs/lr_finder_2026-11-22_10-00-00").show()  # doctest: +SKIP
+
+        The chart grows as the other process (a terminal, a cluster's job) writes. *Choose* writes
+        the rate beside the journal as ``choice.json``; ``lr-finder run --wait-for-choice`` waits
+        for that.
+
+        Parameters
+        ----------
+        path
+            The journal (``lr_find(…, journal=path)``), or the folder of a run of ``lr-finder``.
+            The journal need not be there yet.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such folder.
+        LRFinderError
+            If the file is no journal.
+        """
+        widget = cls.__new__(cls)
+        pages = Pages(widget)
+        widget._begin(pages, Follower(path, pages))  # noqa: SLF001 - its own
+        return widget
 
     @classmethod
     def _of(cls, training: Training, settings: dict[str, Any]) -> Self:

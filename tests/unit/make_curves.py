@@ -384,17 +384,17 @@ def signs_of_sums(steps: int = 100) -> TensorDataset:
 
 
 def gradients_gru() -> Specimen:
-    model = LastState(nn.GRU(1, 64, batch_first=True), 2)
+    model = LastState(nn.GRU(1, 64, batch_first=True), 10)
     return Specimen(
-        "the sign of the sum of 100 numbers, GRU 1-64-2, SGD with momentum, no clipping",
+        "the sign of the sum of 100 numbers, GRU 1-64-10, SGD with momentum, no clipping",
         model, momentum(model), shuffled(signs_of_sums(), 32), nn.CrossEntropyLoss(), "recurrent",
     )  # fmt: skip
 
 
 def gradients_rnn() -> Specimen:
-    model = LastState(nn.RNN(1, 64, batch_first=True), 2)
+    model = LastState(nn.RNN(1, 64, batch_first=True), 10)
     return Specimen(
-        "the sign of the sum of 100 numbers, RNN 1-64-2, Adam, no clipping",
+        "the sign of the sum of 100 numbers, RNN 1-64-10, Adam, no clipping",
         model, Adam(model.parameters()), shuffled(signs_of_sums(), 32), nn.CrossEntropyLoss(),
         "recurrent",
     )  # fmt: skip

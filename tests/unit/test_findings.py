@@ -49,6 +49,8 @@ EXPECTED = {
     "non_finite_first": ("non_finite_loss", "error", {}),
     "non_finite_end": ("non_finite_loss", "info", {}),
     "plateau_lstm": ("plateau_then_learning", "info", {"start_lr": 1e-3}),
+    "gradients_gru": ("gradients_grow_first", "info", {"clip_grad_norm": 0.89}),
+    "gradients_rnn": ("gradients_grow_first", "info", {"clip_grad_norm": 1.5}),
 }
 # These depend on the suggestion, which is given here so that a better rule changes nothing.
 SUGGESTED = {
@@ -79,6 +81,7 @@ def stored(name, change=lambda losses: losses, more=None, **fields):
     data = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     known = {key: data[key] for key in ("stop_reason", "optimizer", "network", "batch_size")}
     losses = change(np.array(data["losses"], float))
+    known["grad_norms"] = np.array(data.get("grad_norms", []), float)
     chosen = SweepSettings(**{**data["settings"], **(more or {})})
     return reading_of(data["lrs"], losses, chosen, **{**known, **fields})
 
@@ -193,6 +196,50 @@ def test_a_threshold_that_nothing_reasonable_replaces_is_switched_off():
     assert found.action == "Run again with diverge_threshold = None"
 
 
+@pytest.mark.parametrize("name", HEALTHY)
+def test_gradients_that_grow_as_a_model_learns_raise_nothing(name):
+    reading = stored(name)
+    assert np.isfinite(reading.grad_norms).all()
+    assert "gradients_grow_first" not in names(find_findings(reading))
+
+
+def test_growing_gradients_are_told_with_where_they_begin_and_a_norm_to_clip_to():
+    reading = stored("gradients_gru")
+    (found,) = find_findings(reading)
+    bound = found.changes["clip_grad_norm"]
+    assert found.action == "Run again with clip_grad_norm = 0.89"
+    turn = float(found.text.split("the loss turns at ")[1].split(":")[0])
+    onset = float(found.text.split("From a rate of ")[1].split(" ")[0])
+    assert onset < turn / 1.4
+    before, between = reading.lrs < onset, (reading.lrs > onset) & (reading.lrs < turn / 1.4)
+    assert np.median(reading.grad_norms[before]) < bound < np.median(reading.grad_norms[between])
+    assert 0.85 < np.mean(reading.grad_norms[before] <= bound) < 1
+
+
+@pytest.mark.parametrize(
+    ("norms", "more"),
+    [
+        (lambda norms: norms[:0], {}),
+        (lambda norms: np.where(np.arange(len(norms)) == 3, math.nan, norms), {}),
+        (lambda norms: np.where(np.arange(len(norms)) == 3, math.inf, norms), {}),
+        (lambda norms: 0 * norms, {}),
+        (lambda norms: norms.mean() + 0 * norms, {}),
+        (lambda norms: norms[::-1], {}),
+        (lambda norms: norms, {"clip_grad_norm": 0.5}),
+    ],
+    ids=["none", "a NaN", "infinite", "all 0", "level", "falling", "clipped already"],
+)
+def test_other_gradients_raise_nothing(norms, more):
+    reading = stored("gradients_gru", more=more)
+    assert find_findings(reading._replace(grad_norms=norms(reading.grad_norms))) == ()
+
+
+def test_gradients_that_grow_only_as_the_loss_turns_raise_nothing():
+    reading = stored("gradients_gru")
+    late = np.where(reading.lrs < 0.25, np.median(reading.grad_norms), 100.0)
+    assert find_findings(reading._replace(grad_norms=late)) == ()
+
+
 def test_runs_that_agree_are_not_too_noisy():
     assert find_findings(stored("noisy_lstm", suggestion=None, run_suggestions=(1e-3, 2e-3))) == ()
     apart = stored("noisy_lstm", suggestion=None, run_suggestions=(1e-3, 2e-2))
@@ -294,6 +341,7 @@ def readings(draw):
     losses += draw(st.sampled_from([[], [math.nan], [math.inf]]))
     losses = losses[: chosen.num_iter]
     known = [None, chosen.start_lr, chosen.end_lr]
+    norms = np.abs(draw(st.sampled_from([losses, losses[::-1], []])))
     return reading_of(
         learning_rates(chosen)[: len(losses)],
         losses,
@@ -303,6 +351,7 @@ def readings(draw):
         optimizer=draw(st.sampled_from(["", "SGD", "AdamW"])),
         network=draw(st.sampled_from(["", "transformer", "perceptron"])),
         batch_size=draw(st.sampled_from([0, 32])),
+        grad_norms=norms,
     )
 
 

@@ -2,6 +2,7 @@
 
 import random
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from lrfinder_widget import (
     LossInferenceError,
     LRFinderWidget,
     SettingsError,
+    SweepInProgressError,
     SweepSettings,
     seed_everything,
 )
@@ -219,6 +221,17 @@ def test_an_error_in_a_layer_ends_the_sweep_with_everything_put_back():
     before = trace(model)
     with pytest.raises(ArithmeticError):
         list(running)
+    assert differences(before, trace(model)) == []
+
+
+def test_fit_in_another_thread_is_refused_while_a_sweep_runs():
+    model = compiled()
+    running = sweep(model)
+    before = trace(model)
+    next(running)
+    with ThreadPoolExecutor() as pool, pytest.raises(SweepInProgressError, match="wait"):
+        pool.submit(fit, model).result()
+    running.close()
     assert differences(before, trace(model)) == []
 
 

@@ -36,6 +36,7 @@ ROOMS = (
     "result_files",
     "choice",
     "result",
+    "following",
     "find",
     "failure",
     "pace",

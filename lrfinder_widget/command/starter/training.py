@@ -67,7 +67,7 @@ def make_data(
     )
 
 
-def make_model(images: str, width: int = 16) -> nn.Module:
+def make_model(images: str, width: int = 8) -> nn.Module:
     """Return a small convolutional network with one output for each class."""
     layers: list[nn.Module] = []
     channels = 3
