@@ -11,13 +11,13 @@ from lrfinder_widget.parameter_groups import describe, group_factors, group_labe
 from lrfinder_widget.scheduler_rates import number
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.sweep import OUT_OF_MEMORY, STOPPED, Iteration, Sweep, check_trainable, take
-from lrfinder_widget.training.distributed import Ranks, in_process_group, leads
+from lrfinder_widget.training.distributed import APART, Ranks, in_process_group, leads
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.loader_facts import has_one_order
 from lrfinder_widget.training.network_kind import network_kind
 from lrfinder_widget.training.placement import input_device
 from lrfinder_widget.training.replay import remaining, with_replay
-from lrfinder_widget.training.sharding import reshard
+from lrfinder_widget.training.sharding import joins_ranks, reshard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +81,8 @@ class Series(Iteration):
         check_trainable(training)  # before the claim asks for its parameters
         self._claim = Claim(training.model, training.optimizer, displace)
         if in_process_group():
+            if training.train_step is None and not joins_ranks(training.model):
+                self.notes.append(APART)
             self._ranks = Ranks(input_device(training.model, self.settings.device))
         self._sweep = self._sweep_number(0)
         points = self._run() if self._ranks is None else self._run_with(self._ranks)

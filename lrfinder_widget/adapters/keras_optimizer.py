@@ -50,7 +50,8 @@ class KerasOptimizer(Optimizer):
 
 def stands_in_for(optimizer: Any, model: Any) -> KerasOptimizer:
     """Return an optimizer of the name of Keras's, which findings and pictures tell."""
-    kind = type(type(inner_optimizer(optimizer)).__name__, (KerasOptimizer,), {})
+    name = type(inner_optimizer(optimizer)).__name__
+    kind: type[KerasOptimizer] = type(name, (KerasOptimizer,), {})
     return kind(optimizer, model)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lrfinder_widget.analysis.layout import short
+from lrfinder_widget.analysis.shape import before_blow_up
 from lrfinder_widget.command.run_folder import HTML, PNG
 from lrfinder_widget.result_files import write_whole
 
@@ -19,8 +22,7 @@ if TYPE_CHECKING:
 
 # Told apart with every kind of colour vision (Okabe and Ito, 2008).
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-# Where curves have blown up they would flatten all others.
-HEADROOM = 0.1
+AIR = 0.08
 
 
 def draw_together(results: Mapping[str, LRFinderResult], folder: Path) -> None:
@@ -38,11 +40,13 @@ def _colour(number: int) -> str:
 
 
 def _loss_range(results: Mapping[str, LRFinderResult]) -> tuple[float, float]:
-    from lrfinder_widget.analysis.layout import lay_out
-
-    ranges = [lay_out(result).loss_range for result in results.values()]
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    return low, high + HEADROOM * (high - low)
+    """Return the range in which every line can be read, however high some of them blew up."""
+    lines = [result.smoothed[np.isfinite(result.smoothed)] for result in results.values()]
+    shown = [line[: before_blow_up(line)] for line in lines if len(line)]
+    low = float(min((line.min() for line in shown), default=0.0))
+    high = float(max((line.max() for line in shown), default=0.0))
+    air = AIR * ((high - low) or abs(high) or 1.0)
+    return low - air, high + air
 
 
 def _png(results: Mapping[str, LRFinderResult]) -> bytes:

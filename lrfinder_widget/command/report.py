@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.analysis.layout import short
+from lrfinder_widget.analysis.repeats import geometric_mean
 from lrfinder_widget.command.config import RATE
 
 if TYPE_CHECKING:
@@ -12,12 +13,8 @@ if TYPE_CHECKING:
     from lrfinder_widget.command.output import Output
     from lrfinder_widget.result import LRFinderResult
 
-# The rules that people know, and what each of them picks.
-CLASSICS = (
-    ("steepest", "Steepest descent"),
-    ("minimum_10", "Minimum / 10"),
-    ("valley", "Middle of the good range"),
-)
+# The rules that people know besides the middle of the good range.
+CLASSICS = (("steepest", "Steepest descent"), ("minimum_10", "Minimum / 10"))
 EARLY = {
     "diverged": (
         "the loss rose above {threshold:g} times its best; --diverge_threshold sets how far it may"
@@ -56,15 +53,7 @@ def report(output: Output, result: LRFinderResult) -> None:
     """Say what was found."""
     report_early_end(output, result)
     if result.suggestions:
-        suggestion = result.suggestion
-        output.headline(f"Suggested learning rate: {short(suggestion.lr)}")
-        output.say(f"  {suggestion.why}")
-        if result.interval is not None:
-            output.say("  About as good: {} to {}".format(*map(short, result.interval)))
-        if result.spread is not None:
-            output.say(f"  {result.spread.sentence}")
-        for rule, label in CLASSICS:
-            output.say(f"  {label}: {short(result.suggestions[rule].lr)}")
+        _report_rates(output, result)
     else:
         output.warn("there are too few points for a suggestion; raise --num_iter.")
     for finding in result.findings:
@@ -75,6 +64,19 @@ def report(output: Output, result: LRFinderResult) -> None:
             output.warn(f"{finding.text}{action}")
     for note in result.notes:
         output.say(f"Note: {note}")
+
+
+def _report_rates(output: Output, result: LRFinderResult) -> None:
+    suggestion = result.suggestion
+    low, high = result.interval or (suggestion.lr, suggestion.lr)
+    output.headline(f"Suggested learning rate: {short(suggestion.lr)}")
+    output.say(f"  {suggestion.why}")
+    if result.spread is not None:
+        output.say(f"  {result.spread.sentence}")
+    output.say(f"  Good range: {short(low)} to {short(high)}, where rates do about as well")
+    for rule, label in CLASSICS:
+        output.say(f"  {label}: {short(result.suggestions[rule].lr)}")
+    output.say(f"  Middle of the good range: {short(geometric_mean((low, high)))}")
 
 
 def report_change(output: Output, config: Config, lr: float) -> None:

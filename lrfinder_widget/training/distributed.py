@@ -35,6 +35,11 @@ _LOST = (
     "A collective failed during a learning-rate sweep: another rank has probably died, or was late "
     "by more than the process group's timeout."
 )
+APART = (
+    "Several processes make this sweep, but the model is not wrapped for that "
+    "(DistributedDataParallel, fully_shard): each trains a copy of its own, and the losses are "
+    "averaged."
+)
 # A rank may compute on a device, and draw, of its own.
 _OF_ONE_RANK = {"device", "seed", "snapshot"}
 

@@ -42,6 +42,14 @@ def is_sharded(module: Module) -> bool:
     return fsdp is not None and isinstance(module, fsdp.FSDPModule)
 
 
+def joins_ranks(model: Module) -> bool:
+    """Return whether the ranks' models are kept the same, as far as can be told."""
+    whole_model = ("DistributedDataParallel", "FullyShardedDataParallel")
+    return any(
+        is_sharded(module) or type(module).__name__ in whole_model for module in model.modules()
+    )
+
+
 def reshard(model: Module) -> None:
     """Let go of parameters that a forward pass gathered and no backward pass freed.
 

@@ -109,17 +109,24 @@ def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
 
 
 def finding_list(result: LRFinderResult) -> list[dict[str, Any]]:
-    """Return what is to be said about the curve, the most severe first."""
-    return [
-        {
-            "name": finding.name,
-            "severity": finding.severity,
-            "text": finding.text,
-            "changes": {name: plain(value) for name, value in finding.changes.items()},
-            "action": finding.action,
-        }
-        for finding in result.findings
-    ]
+    """Return what is to be said about the curve, the most severe first.
+
+    What a page cannot set it is not offered as a button either.
+    """
+    listed = []
+    for finding in result.findings:
+        settable = set(finding.changes) <= set(PAGE_SETTINGS)
+        changes = finding.changes if settable else {}
+        listed.append(
+            {
+                "name": finding.name,
+                "severity": finding.severity,
+                "text": finding.text,
+                "changes": {name: plain(value) for name, value in changes.items()},
+                "action": finding.action if settable else "",
+            }
+        )
+    return listed
 
 
 def live_suggestions(result: LRFinderResult) -> list[dict[str, Any]]:

@@ -20,7 +20,9 @@ CHOSEN = 0.0625
 
 
 def command_lines():
-    blocks = re.findall(r"^```console\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    blocks = re.findall(
+        r"^```console\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
 
@@ -60,6 +62,7 @@ def test_every_flag_is_told_of():
     assert all(f"--{name}" in said for name in (*FLAGS, *SWITCHES))
 
 
+@pytest.mark.timeout(600)  # seven sweeps and a training, also on a machine that does other things
 def test_the_page_can_be_followed_from_a_folder_of_images_to_a_trained_model(
     newcomer, monkeypatch, no_pictures
 ):

@@ -104,9 +104,13 @@ class Pressed:
 
     # Where a line is one of the engine's, that has tests of its own.
     FILES = frozenset(
-        str(PACKAGE / name)
-        for name in ("journal.py", "find.py", "result_files.py")
-        + tuple(f"command/{path.name}" for path in (PACKAGE / "command").glob("*.py"))
+        map(
+            str,
+            [
+                *(PACKAGE / name for name in ("journal.py", "find.py", "result_files.py")),
+                *(PACKAGE / "command").glob("*.py"),
+            ],
+        )
     )
 
     def __init__(self, at):

@@ -79,11 +79,12 @@ def test_at_the_end_it_says_what_was_found_and_which_line_to_change(run):
     folder, said = run
     result = LRFinderResult.load(folder)
     assert f"Suggested learning rate: {_short(result.suggestion)}" in said
-    assert f"About as good: {_short(result.interval[0])} to {_short(result.interval[1])}" in said
+    low, high = result.interval
+    assert f"Good range: {_short(low)} to {_short(high)}" in said
+    assert f"Middle of the good range: {_short((low * high) ** 0.5)}" in said
     for rule, label in (
         ("steepest", "Steepest descent"),
         ("minimum_10", "Minimum / 10"),
-        ("valley", "Middle of the good range"),
     ):
         assert f"{label}: {_short(result.suggestions[rule])}" in said
     for finding in result.findings:

@@ -30,6 +30,11 @@ def found(rank, kind, settings, *, validated=False):
     return curve(Trained(rank, kind).find(**settings, **more))
 
 
+def noted(rank, kind):
+    """Return what the result notes."""
+    return Trained(rank, kind).find(num_iter=4).notes
+
+
 def found_with_metrics(rank):
     """Record what compute_loss returns beside the loss, some of it on one rank or at times only."""
     trained = Trained(rank)

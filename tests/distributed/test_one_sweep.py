@@ -74,6 +74,12 @@ def test_accumulated_gradients_are_sent_once_a_step(ranks):
         assert sent == points
 
 
+@pytest.mark.parametrize("kind", ["plain", *KINDS])
+def test_a_model_that_is_not_wrapped_is_noted(ranks, kind):
+    for notes in ranks.values("noted", kind):
+        assert any("not wrapped" in note for note in notes) == (kind == "plain")
+
+
 def test_only_rank_0_shows_progress_and_writes_the_journal(ranks, tmp_path):
     first, second = ranks.values("reported", str(tmp_path))
     assert first["bar"]

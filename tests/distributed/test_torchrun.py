@@ -70,7 +70,7 @@ def torchrun(*arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=170,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 

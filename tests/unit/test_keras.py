@@ -54,16 +54,29 @@ def restless():
     )
 
 
-class OwnStep(keras.Model):
-    """A training step of the user's: another loss, and a metric beside it."""
+class Nested(keras.Model):
+    """A model of the user's with another one in it."""
 
     def __init__(self):
         super().__init__()
         self.body = restless()
-        self.tracker = keras.metrics.Mean(name="loss")
 
     def call(self, inputs, training=None):
         return self.body(inputs, training=training)
+
+    @classmethod
+    def called(cls):
+        model = cls()
+        model(X[:1])
+        return model
+
+
+class OwnStep(Nested):
+    """A training step of the user's: another loss, and a metric beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.tracker = keras.metrics.Mean(name="loss")
 
     def train_step(self, data):
         x, y = data
@@ -79,12 +92,6 @@ class OwnStep(keras.Model):
             )
         self.tracker.update_state(loss)
         return {"loss": self.tracker.result()}
-
-
-def own_step():
-    model = OwnStep()
-    model(X[:1])
-    return model
 
 
 def cross_entropy():
@@ -155,8 +162,8 @@ OPTIMIZERS = {
     [
         (restless, "Adam", 0),
         *((restless, optimizer, 1) for optimizer in OPTIMIZERS),
-        (own_step, "Adam", 0),
-        (own_step, "scaled loss", 1),
+        (OwnStep.called, "Adam", 0),
+        (OwnStep.called, "scaled loss", 1),
     ],
 )
 def test_fit_after_a_sweep_is_fit_without_one(build, optimizer, epochs_before):
@@ -173,7 +180,7 @@ def test_fit_after_a_sweep_is_fit_without_one(build, optimizer, epochs_before):
     assert differences(without, after) == []
 
 
-@pytest.mark.parametrize("build", [restless, own_step])
+@pytest.mark.parametrize("build", [restless, OwnStep.called])
 def test_a_sweep_puts_everything_back(build):
     model = compiled(build)
     fit(model)
@@ -226,19 +233,22 @@ def test_an_error_in_a_layer_ends_the_sweep_with_everything_put_back():
 
 def test_fit_in_another_thread_is_refused_while_a_sweep_runs():
     model = compiled()
-    running = sweep(model)
-    before = trace(model)
-    next(running)
-    with ThreadPoolExecutor() as pool, pytest.raises(SweepInProgressError, match="wait"):
-        pool.submit(fit, model).result()
-    running.close()
-    assert differences(before, trace(model)) == []
+    fit(model)
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    before = [variable.numpy() for variable in variables]
+    with sweep(model) as running, ThreadPoolExecutor() as pool:
+        next(running)
+        with pytest.raises(SweepInProgressError, match="wait"):
+            pool.submit(fit, model).result()
+    assert all(map(np.array_equal, before, [variable.numpy() for variable in variables]))
 
 
 def test_a_model_in_the_eval_mode_that_fit_leaves_is_trained_with_dropout():
-    fresh, fitted = compiled(), compiled()
+    fresh, fitted, partly = (compiled(Nested.called) for _ in range(3))
     fitted.eval()
-    assert losses(fresh) == losses(fitted)
+    partly.eval()
+    partly.body.train()
+    assert losses(fresh, seed=SEED) == losses(fitted, seed=SEED) == losses(partly, seed=SEED)
 
 
 # --- the steps of fit ---------------------------------------------------------------------------
@@ -296,8 +306,8 @@ def test_gradients_that_the_optimizer_accumulates_make_one_point_together():
 
 
 def test_a_step_of_the_models_own_is_taken_and_its_loss_recorded():
-    found = one_epoch(compiled(own_step), batches(X, Y))
-    model, expected = compiled(own_step), []
+    found = one_epoch(compiled(OwnStep.called), batches(X, Y))
+    model, expected = compiled(OwnStep.called), []
     seed_everything(SEED)
     for point, batch in zip(found, batches(X, Y), strict=True):
         model.optimizer.learning_rate = point.lr
@@ -376,8 +386,9 @@ def test_arrays_of_any_kind_give_the_same_curve(data):
     assert losses(compiled(), *data) == pytest.approx(losses(compiled()), rel=1e-5)
 
 
-def test_arrays_are_shuffled_and_repeats_differ():
+def test_arrays_come_shuffled_and_in_the_float_type_of_keras():
     training, _ = from_keras(compiled(), X, Y, batch_size=BATCH)
+    assert {x.dtype for x, _ in training.loader} == {torch.float32}
     first, second = (torch.cat([y for _, y in training.loader]) for _ in range(2))
     assert not torch.equal(first, second)
     assert torch.equal(first.sort().values, torch.as_tensor(Y).sort().values)
@@ -399,6 +410,22 @@ def test_a_py_dataset_is_told_of_its_epochs():
     training, _ = from_keras(compiled(), dataset)
     assert len(list(training.loader)) == len(dataset)
     assert dataset.epochs == ["begin", "end"]
+
+
+def test_the_batches_of_a_py_dataset_come_in_another_order_each_time_but_for_validation():
+    class Numbered(keras.utils.PyDataset):
+        def __len__(self):
+            return 50
+
+        def __getitem__(self, index):
+            return index
+
+    random.seed(SEED)
+    training, _ = from_keras(compiled(), Numbered(), validation_data=Numbered())
+    first, second = list(training.loader), list(training.loader)
+    assert first != second
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert list(training.val_loader) == list(range(50))
 
 
 def two_inputs():
@@ -524,7 +551,7 @@ def scheduled():
 
 
 def accumulating_on_its_own():
-    return compiled(own_step, keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
+    return compiled(OwnStep.called, keras.optimizers.SGD(0.1, gradient_accumulation_steps=2))
 
 
 @pytest.mark.parametrize(
@@ -564,12 +591,7 @@ def test_a_step_that_reports_no_loss_is_refused_and_everything_put_back():
         def train_step(self, data):
             return {"score": super().train_step(data)["loss"]}
 
-    def build():
-        model = Silent()
-        model(X[:1])
-        return model
-
-    model = compiled(build)
+    model = compiled(Silent.called)
     running = sweep(model)
     before = trace(model)
     with pytest.raises(LossInferenceError, match="returns score, but no 'loss'"):

@@ -46,6 +46,7 @@ ROOMS = (
     "adapters",
     "widget",
     "command",
+    "__main__",
 )
 JUPYTER = {"IPython", "anywidget", "comm", "ipykernel", "ipywidgets", "traitlets"}
 MODULES = sorted(PACKAGE.rglob("*.py"))

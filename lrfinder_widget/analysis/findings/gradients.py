@@ -59,8 +59,8 @@ def gradients_grow_first(reading: Reading, traits: Traits | None) -> Finding | N
         "info",
         f"From a rate of {number(traits.lrs[onset])} on the gradients grow, to "
         f"{number(10**growth)} times their norm, before the loss turns at "
-        f"{number(traits.lrs[turn])}: clipped to a norm of {number(bound)}, training bears higher "
-        "rates.",
+        f"{number(traits.lrs[turn])}: clip them to a norm of {number(bound)}, below which nine in "
+        "ten of them were until then.",
         clip_grad_norm=float(f"{bound:.2g}"),
     )
 

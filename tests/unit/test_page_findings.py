@@ -1,0 +1,35 @@
+"""A page offers a finding's changes as a button only if it can make them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from lrfinder_widget.result import LRFinderResult
+from lrfinder_widget.widget.messages import parse_request
+from lrfinder_widget.widget.state import finding_list
+
+FOLDER = Path(__file__).parent / "curves"
+
+
+def listed(name):
+    """What a page is told of the findings of a stored curve."""
+    held = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    measured = {"grad_norms": np.array(held.get("grad_norms", []), float)}
+    result = LRFinderResult(
+        lrs=held["lrs"], losses=held["losses"], stop_reason=held["stop_reason"], **measured
+    )
+    return finding_list(result)
+
+
+def test_a_change_that_a_page_can_make_is_a_button_whose_request_is_understood():
+    (found,) = listed("plateau_lstm")
+    assert found["action"] == "Run again with start_lr = 0.001"
+    request = {"kind": "run", "id": 1, "run": 0, "settings": found["changes"]}
+    assert parse_request(request).fields["settings"] == {"start_lr": 1e-3}
+
+
+def test_a_change_that_a_page_cannot_make_is_said_but_no_button():
+    (found,) = listed("gradients_gru")
+    assert "clip them to a norm of 0.89" in found["text"]
+    assert (found["changes"], found["action"]) == ({}, "")
