@@ -28,7 +28,7 @@ def drag_plainly(laboratory: Laboratory) -> list[Work]:
 
 def drag_in_jupyterlab(laboratory: Laboratory) -> list[Work]:
     """Drag the marker in a notebook, when its sweeps have ended."""
-    with laboratory.notebook(widget_cells(0, POINTS, CURVES)) as tab:
+    with laboratory.notebook(widget_cells(0, POINTS, curves=CURVES)) as tab:
         tab.run(0)
         tab.run(1)
         tab.slider.wait_for()

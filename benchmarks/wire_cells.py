@@ -41,7 +41,7 @@ from lrfinder_widget import LRFinderWidget
 
 w = LRFinderWidget(
     model, opt, loader, start_lr=START, end_lr=END, num_iter={points}, diverge_threshold=None,
-    repeats={curves},
+    repeats={curves}, grad_norms={norms},
 )
 w
 """
@@ -107,7 +107,9 @@ WATCH_FIGURE = """() => {
 DRAWN = "count => (window.drawn.at(-1)?.[1] ?? 0) >= count"
 
 
-def widget_cells(pause: float, points: int, curves: int = 1) -> list[str]:
+def widget_cells(pause: float, points: int, *, curves: int = 1, norms: bool = False) -> list[str]:
     """Return the cells that make a model, show the widget, and run it."""
-    widget = WIDGET.replace("{points}", str(points)).replace("{curves}", str(curves))
+    widget = WIDGET
+    for name, value in {"points": points, "curves": curves, "norms": norms}.items():
+        widget = widget.replace(f"{{{name}}}", str(value))
     return [SETUP.replace("{pause}", str(pause)), widget, RUN_WIDGET]

@@ -20,6 +20,7 @@ from lrfinder_widget.points import Point
 from lrfinder_widget.rate_writing import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
+from lrfinder_widget.training.data_parallel import use_own_reducers
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.keeping import check_place
 from lrfinder_widget.training.loader_facts import stated_batch_size
@@ -232,6 +233,8 @@ class Sweep(Iteration):
 
     def _prepare(self, snapshot: Snapshot, streams: RandomStreams) -> None:
         snapshot.detach_gradients()
+        if self._ranks is not None:
+            use_own_reducers(self._training.model)
         if self._repeat:
             snapshot.draw_anew(self._repeat)
         model = self._training.model

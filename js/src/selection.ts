@@ -1,7 +1,8 @@
 // What the user chose. The page writes it, at once for the eye and throttled for the wire.
 import type { Model, Selection } from "./protocol.ts";
 
-const INTERVAL = 100;
+/** Each write has the kernel answer and the host react, which costs frames of the drag. */
+const INTERVAL = 200;
 /** How long after the last write an echo of an earlier one is still taken for an echo. */
 const ECHO = 500;
 

@@ -50,12 +50,13 @@ def joins_ranks(model: Module) -> bool:
     )
 
 
-def reshard(model: Module) -> None:
+def reshard(model: Any) -> None:
     """Let go of parameters that a forward pass gathered and no backward pass freed.
 
-    They hide the sharded ones, which optimizer and snapshot deal with.
+    They hide the sharded ones, which optimizer and snapshot deal with. What is no module is left
+    to who checks that.
     """
-    for module in model.modules():
+    for module in model.modules() if isinstance(model, Module) else ():
         if is_sharded(module):
             module.reshard()  # type: ignore[operator]  # it is one of FSDP's
 

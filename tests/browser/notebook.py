@@ -233,7 +233,7 @@ class Notebook:
 
     def chart_box(self) -> dict:
         """Where the plotting area is on the page, in pixels."""
-        return self.root.locator(".u-over").bounding_box()
+        return self.root.locator(".lrf-canvas .u-over").bounding_box()
 
     def close(self) -> None:
         """Close the tab; its kernel goes on."""

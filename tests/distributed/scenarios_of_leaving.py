@@ -11,6 +11,9 @@ from torch.optim import SGD
 from lrfinder_widget import lr_find
 from trained import INPUTS, SETTINGS, Trained, batches_of, changed, meet
 
+# Not in a closure, where a sweep would put it back.
+SEEN = []
+
 
 def left_behind(rank, kind, optimizer, steps, *, gathered=False, **settings):
     """Train, sweep, train; return how that differs from training alone."""
@@ -32,6 +35,24 @@ def left_behind(rank, kind, optimizer, steps, *, gathered=False, **settings):
         "changed": changed(before, after),
         "later": changed(expected.state(), trained.state()),
     }
+
+
+def reducers(rank, steps):
+    """Return whether DDP's reducer, which settles in two steps, is the user's in a sweep and after.
+
+    With three ranks and more it decides about the last digits of what is trained later.
+    """
+    trained = Trained(rank)
+    trained.train(steps)
+    own = trained.model.reducer
+    SEEN.clear()
+
+    def loss_fn(output, target):
+        SEEN.append(trained.model.reducer is own)
+        return nn.functional.cross_entropy(output, target)
+
+    trained.find(loss_fn)
+    return [*set(SEEN), trained.model.reducer is own]
 
 
 def swept_before_wrapping_is_done(rank):

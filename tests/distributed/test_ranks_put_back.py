@@ -11,6 +11,11 @@ def test_training_after_a_sweep_is_what_it_would_have_been(ranks, kind, steps, o
         assert answer == {"points": 12, "changed": [], "later": []}
 
 
+@pytest.mark.parametrize(("steps", "used"), [(0, False), (1, False), (4, True)])
+def test_a_reducer_that_has_not_settled_is_left_alone(ranks, steps, used):
+    assert ranks.values("reducers", steps) == [[used, True]] * 2
+
+
 def test_gathered_parameters_are_no_obstacle(ranks):
     for answer in ranks.values("left_behind", "FSDP2", "AdamW", 2, gathered=True):
         assert answer == {"points": 12, "changed": [], "later": []}

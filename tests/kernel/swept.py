@@ -66,7 +66,8 @@ def hooks():
 
 
 def widget(num_iter=1_000_000, **settings):
-    settings = {"end_lr": 0.1, "diverge_threshold": None, **settings}
+    # Norms are recorded where that takes little time, which is another matter each time.
+    settings = {"end_lr": 0.1, "diverge_threshold": None, "grad_norms": False, **settings}
     widgets.append(LRFinderWidget(model, opt, loader, num_iter=num_iter, **settings))
     return widgets[-1]
 

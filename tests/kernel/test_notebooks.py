@@ -31,6 +31,11 @@ def variation():
     return execute("variation_between_runs")
 
 
+@pytest.fixture(scope="module")
+def any_loop():
+    return execute("any_training_loop")
+
+
 def printed(notebook) -> str:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     return "".join(output.text for output in outputs if output.output_type == "stream")
@@ -88,3 +93,30 @@ def test_the_pictures_of_the_curves_are_among_the_outputs(reading, variation):
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
         shown = sum("image/png" in output.data for output in outputs if "data" in output)
         assert shown >= pictures
+
+
+def test_every_framework_trains_on_at_the_rate_that_was_applied(any_loop):
+    said = {
+        cell.source: output.data.get("text/plain", "")
+        for cell in any_loop.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    }
+
+    def numbers_of(words):
+        text = next(text for source, text in said.items() if source.endswith(words))
+        return [float(number) for number in re.findall(r"\d+\.\d+(?:e-?\d+)?", text)]
+
+    backbone, head = numbers_of('(group["name"], group["lr"]) for group in optimizer.param_groups]')
+    assert (backbone, head > 1e-3) == (1e-4, True)
+    module, hyperparameter = numbers_of("module.lr, module.hparams.lr")
+    assert module == hyperparameter
+    assert f"first step at {module:.3g}" in printed(any_loop)
+    (rate,) = numbers_of("trainer.args.learning_rate")
+    first, *_ = numbers_of('for entry in trainer.state.log_history if "loss" in entry]')
+    assert 0.9 * rate < first <= rate
+    suggested, assigned = numbers_of(
+        "finder.result.suggestion, float(model.optimizer.learning_rate)"
+    )
+    assert assigned == pytest.approx(suggested, rel=0.01)
+    assert sum("LRFinderWidget" in text for text in said.values()) == 6
