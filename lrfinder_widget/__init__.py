@@ -6,6 +6,7 @@ from lrfinder_widget.errors import (
     LossInferenceError,
     LRFinderError,
     NotEnoughPointsError,
+    RankError,
     SettingsError,
     SweepInProgressError,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "LRFinderWidget",
     "LossInferenceError",
     "NotEnoughPointsError",
+    "RankError",
     "SettingsError",
     "SweepInProgressError",
     "SweepSettings",

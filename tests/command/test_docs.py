@@ -1,5 +1,6 @@
 """Every command line in the docs, in their order, as a newcomer would type them."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ from toy import ROOT, usage
 
 PAGE = ROOT / "docs" / "command.md"
 CHOSEN = 0.0625
+TORCHRUN = "torch.distributed.run"
 
 
 def command_lines():
@@ -45,8 +47,10 @@ def carry_out(line, folder):
     program, *arguments = shlex.split(line)
     if program == "lr-finder":
         return usage(*arguments)
-    assert program == "python"
-    return subprocess.run([sys.executable, *arguments], cwd=folder, check=False).returncode
+    programs = {"python": [sys.executable], "torchrun": [sys.executable, "-m", TORCHRUN]}
+    own = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [*programs[program], *arguments]
+    return subprocess.run(command, cwd=folder, env=own, check=False).returncode
 
 
 def test_the_page_has_command_lines_of_every_command():
