@@ -41,6 +41,7 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
     void session.command("apply");
   };
 
+  const { follows } = session.get("status");
   return (
     <div class="lrf-apply">
       <label class="lrf-soft" for={`${id}-rate`}>
@@ -69,15 +70,17 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
         disabled={out || busy || confirmed !== null}
         onClick={apply}
       >
-        Apply
+        {follows ? "Choose" : "Apply"}
       </Button>
-      <Button
-        name="undo"
-        disabled={out || busy || !applied?.undo}
-        onClick={() => void session.command("undo")}
-      >
-        Undo
-      </Button>
+      {!follows && (
+        <Button
+          name="undo"
+          disabled={out || busy || !applied?.undo}
+          onClick={() => void session.command("undo")}
+        >
+          Undo
+        </Button>
+      )}
       <span class="lrf-outcome" id={`${id}-outcome`} aria-live="polite">
         <Outcome session={session} confirmed={confirmed} groups={groups} />
       </span>
@@ -93,20 +96,24 @@ interface OutcomeProps {
   groups: GroupWords[];
 }
 
-function Outcome({ session: { view, pending }, confirmed, groups }: OutcomeProps) {
+function Outcome({ session, confirmed, groups }: OutcomeProps) {
+  const { view, pending } = session;
   const problem = view.rateProblem || view.refusal("apply", "undo", "code");
   if (problem) return <span class="lrf-bad">{problem}</span>;
   if (pending.has("apply")) return <span class="lrf-soft">Applying…</span>;
   if (pending.has("undo")) return <span class="lrf-soft">Undoing…</span>;
   const [only, second] = groups;
   if (!confirmed) {
-    const preview = second ? `${groups.length} parameter groups` : `optimizer: ${only?.rate}`;
+    const one = only ? `optimizer: ${only.rate}` : "";
+    const preview = second ? `${groups.length} parameter groups` : one;
     return <span class="lrf-soft">{preview}</span>;
   }
   const [before] = confirmed.groups;
   return (
     <>
-      <span class="lrf-ok">Applied {formatExact(confirmed.lr)}</span>
+      <span class="lrf-ok">
+        {session.get("status").follows ? "Chosen" : "Applied"} {formatExact(confirmed.lr)}
+      </span>
       {before && !second && <span class="lrf-soft"> was {formatExact(before.before)}</span>}
     </>
   );

@@ -29,7 +29,7 @@ export function Foot({ session }: { session: Session }) {
   if (active && status.controls === "queued") notes.push(QUEUED);
   return (
     <div class="lrf-foot">
-      <div>{footText(session.get("loss"), session.get("optimizer"), status.state)}</div>
+      <div>{footText(session.get("loss"), session.get("optimizer"), status)}</div>
       {applied?.warnings.map((warning) => (
         <div key={warning} class="lrf-warning">
           {warning}

@@ -18,9 +18,15 @@ export function formatExact(rate: number): string {
   return formatRate(rate, 3);
 }
 
+// Made once: it takes longer than what it formats.
+const DECIMAL = new Intl.NumberFormat("en-US", {
+  useGrouping: false,
+  maximumSignificantDigits: 15,
+});
+
 /** A number without an exponent, which ARIA's values do not know. */
 export function formatDecimal(value: number): string {
-  return value.toLocaleString("en-US", { useGrouping: false, maximumSignificantDigits: 15 });
+  return DECIMAL.format(value);
 }
 
 export function formatLoss(loss: number): string {

@@ -41,14 +41,16 @@ export function Head({ session, id }: { session: Session; id: string }) {
           {text}
         </span>
         <span class="lrf-controls">
-          <Button
-            name="main"
-            class="lrf-wide"
-            disabled={out || pending.has(action.command)}
-            onClick={() => void session.command(action.command)}
-          >
-            {action.label}
-          </Button>
+          {!status.follows && (
+            <Button
+              name="main"
+              class="lrf-wide"
+              disabled={out || pending.has(action.command)}
+              onClick={() => void session.command(action.command)}
+            >
+              {action.label}
+            </Button>
+          )}
           <Button
             name="stop"
             disabled={out || !active || pending.has("stop")}

@@ -15,6 +15,8 @@ export interface Status {
   slowed: boolean;
   controls: "live" | "queued";
   picture: number;
+  /** The journal of a sweep that runs elsewhere; nothing for one of this kernel's. */
+  follows?: string;
 }
 
 export interface Settings {

@@ -102,10 +102,12 @@ test("the range that is as good is told with two digits", () => {
 
 test("the foot says what the sweep works on and whether it is restored", () => {
   const optimizer = { name: "SGD", detail: "momentum 0.9", groups: [] };
-  expect(footText("cross-entropy (inferred)", optimizer, "running")).toBe(
+  expect(footText("cross-entropy (inferred)", optimizer, { state: "running" })).toBe(
     "cross-entropy (inferred) · SGD, momentum 0.9 · model and optimizer will be restored",
   );
-  expect(footText("", { name: "SGD", detail: "", groups: [] }, "done")).toBe(
+  expect(footText("", { name: "SGD", detail: "", groups: [] }, { state: "done" })).toBe(
     "SGD · model and optimizer restored",
   );
+  const elsewhere = { state: "done", follows: "runs/first/journal.jsonl" } as const;
+  expect(footText("", optimizer, elsewhere)).toBe("SGD, momentum 0.9 · runs elsewhere");
 });

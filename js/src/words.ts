@@ -118,9 +118,10 @@ function arrow(from: number, to: number): string {
 export function footText(
   loss: string,
   { name, detail }: Optimizer,
-  state: Status["state"],
+  { state, follows }: Pick<Status, "state" | "follows">,
 ): string {
   const will = state === "idle" || state === "running" || state === "paused" ? "will be " : "";
   const optimizer = [name, detail].filter(Boolean).join(", ");
-  return [loss, optimizer, `model and optimizer ${will}restored`].filter(Boolean).join(SEPARATOR);
+  const where = follows ? "runs elsewhere" : `model and optimizer ${will}restored`;
+  return [loss, optimizer, where].filter(Boolean).join(SEPARATOR);
 }

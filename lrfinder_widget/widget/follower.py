@@ -67,11 +67,8 @@ class Follower(Finder):
         return str(self._path)
 
     def optimizer_state(self) -> dict[str, Any]:
-        """Return the optimizer's name, and what each group had before the sweep."""
-        rates = self._followed.group_rates
-        first = rates[0][1] if rates and rates[0][1] else 1.0
-        groups = [{"label": label, "lr": lr, "ratio": lr / first} for label, lr in rates]
-        return {"name": self._followed.optimizer, "detail": "", "groups": groups}
+        """Return the optimizer's name; its groups are written where the sweep runs."""
+        return {"name": self._followed.optimizer, "detail": "", "groups": []}
 
     def start(self) -> Future[Any]:
         """Follow from the first point on."""

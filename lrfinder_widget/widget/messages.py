@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # The settings that a page may change; the rest is Python's.
 PAGE_SETTINGS = (
-    "start_lr", "end_lr", "num_iter", "step_mode", "diverge_threshold", "beta", "repeats"
+    "start_lr", "end_lr", "num_iter", "step_mode", "diverge_threshold", "beta", "repeats",
+    "clip_grad_norm",
 )  # fmt: skip
 _LARGEST_ID = 2**53
 _LONGEST_TEXT = 64

@@ -13,6 +13,7 @@ from lrfinder_widget.runner import CLOSED, DONE, FAILED, Runner
 from lrfinder_widget.widget import state
 from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, has_subshells
 from lrfinder_widget.widget.messages import (
+    PAGE_SETTINGS,
     BadMessageError,
     Request,
     exact_block,
@@ -163,7 +164,9 @@ class Pages:
 
     def _finished(self, result: LRFinderResult) -> dict[str, Any]:
         # What made a sweep fail is told already.
-        findings = [] if self.runner.state == FAILED else state.finding_list(result)
+        settable = () if self.finder.follows else PAGE_SETTINGS
+        failed = self.runner.state == FAILED
+        findings = [] if failed else state.finding_list(result, settable)
         whole = state.curve_state(result) if self._stream.binary else _NO_CURVE
         return {**self._reading(result), **whole, "findings": findings}
 

@@ -16,7 +16,7 @@ from lrfinder_widget.widget.messages import PAGE_SETTINGS, exact_block
 from lrfinder_widget.widget.stream import ALWAYS, OPTIONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from torch.optim import Optimizer
 
@@ -108,22 +108,24 @@ def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
     }
 
 
-def finding_list(result: LRFinderResult) -> list[dict[str, Any]]:
+def finding_list(
+    result: LRFinderResult, settable: Collection[str] = PAGE_SETTINGS
+) -> list[dict[str, Any]]:
     """Return what is to be said about the curve, the most severe first.
 
-    What a page cannot set it is not offered as a button either.
+    What is not `settable` from the page is not offered as a button either.
     """
     listed = []
     for finding in result.findings:
-        settable = set(finding.changes) <= set(PAGE_SETTINGS)
-        changes = finding.changes if settable else {}
+        offered = set(finding.changes) <= set(settable)
+        changes = finding.changes if offered else {}
         listed.append(
             {
                 "name": finding.name,
                 "severity": finding.severity,
                 "text": finding.text,
                 "changes": {name: plain(value) for name, value in changes.items()},
-                "action": finding.action if settable else "",
+                "action": finding.action if offered else "",
             }
         )
     return listed

@@ -12,14 +12,14 @@ from lrfinder_widget.widget.state import finding_list
 FOLDER = Path(__file__).parent / "curves"
 
 
-def listed(name):
+def listed(name, **settable):
     """What a page is told of the findings of a stored curve."""
     held = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     measured = {"grad_norms": np.array(held.get("grad_norms", []), float)}
     result = LRFinderResult(
         lrs=held["lrs"], losses=held["losses"], stop_reason=held["stop_reason"], **measured
     )
-    return finding_list(result)
+    return finding_list(result, **settable)
 
 
 def test_a_change_that_a_page_can_make_is_a_button_whose_request_is_understood():
@@ -29,7 +29,13 @@ def test_a_change_that_a_page_can_make_is_a_button_whose_request_is_understood()
     assert parse_request(request).fields["settings"] == {"start_lr": 1e-3}
 
 
-def test_a_change_that_a_page_cannot_make_is_said_but_no_button():
+def test_a_finding_on_gradients_offers_to_clip_them():
     (found,) = listed("gradients_gru")
+    assert found["action"] == "Run again with clip_grad_norm = 0.89"
+    assert found["changes"] == {"clip_grad_norm": 0.89}
+
+
+def test_a_change_that_a_page_cannot_make_is_said_but_no_button():
+    (found,) = listed("gradients_gru", settable=())  # of a sweep that runs elsewhere
     assert "clip them to a norm of 0.89" in found["text"]
     assert (found["changes"], found["action"]) == ({}, "")
