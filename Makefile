@@ -49,7 +49,8 @@ test-front-end: $(MODULES) $(BUNDLE) $(BROWSER) ## Vitest, in Chromium
 	npm --prefix js run --silent test
 
 test-python: $(INSTALLED) $(BUNDLE) $(BROWSER) ## pytest: without a browser, over processes, against a kernel, in JupyterLab
-	$(BIN)/pytest -q tests/unit tests/distributed tests/command tests/kernel tests/browser
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/command
+	$(BIN)/pytest -q tests/distributed tests/kernel tests/browser
 
 bench: $(INSTALLED) $(BUNDLE) $(BROWSER) ## time per step, bytes on the wire and suggestions, beside the peers
 	$(BIN)/python benchmarks/overhead.py

@@ -31,8 +31,17 @@ def _deselect_without_cuda(config: pytest.Config, items: list[pytest.Item]):
     if torch.cuda.is_available():
         return
     config.stash[WITHOUT_CUDA] = len(needing)
+    if hasattr(config, "workeroutput"):  # a worker of pytest-xdist, whose controller tells
+        config.workeroutput["without_cuda"] = len(needing)
     config.hook.pytest_deselected(items=needing)
     items[:] = [item for item in items if item not in needing]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    count = getattr(node, "workeroutput", {}).get("without_cuda", 0)
+    if count:  # each worker collects all
+        node.config.stash[WITHOUT_CUDA] = count
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config):

@@ -13,7 +13,7 @@ from lrfinder_widget.find import result_of
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
-from lrfinder_widget.runner import CLOSED, FAILED, IDLE, Listener, Runner
+from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, Listener, Runner
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.series import Series
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
@@ -181,7 +181,7 @@ class Finder:
         """Return the result of the sweep that has ended, or raise what made it fail."""
         if self.runner.failure is not None:
             raise self.runner.failure.error
-        if self.result is None or not (self.runner.losses or self.result.findings):
+        if self.result is None or not (self.runner.losses or self.runner.state == DONE):
             raise LRFinderError("the sweep ended before its first point")
         return self.result
 
