@@ -138,18 +138,23 @@ def _shallow_copy(container: Any) -> Any:
 
 
 def _refill(container: Any, items: Any) -> None:
+    """Put the items back, if it does not hold just these: what was not changed keeps its order."""
     if isinstance(container, dict):
-        same = len(container) == len(items) and all(
-            key in container and container[key] is value for key, value in items.items()
-        )
-        if not same:
+        if not _same_items(container, items) or not _same_items(container.values(), items.values()):
             container.clear()
             container.update(items)
     elif isinstance(container, list):
-        if len(container) != len(items) or any(
-            now is not then for now, then in zip(items_of(container), items, strict=True)
-        ):
+        if not _same_items(items_of(container), items):
             container[:] = items
-    else:
+    elif isinstance(container, set):
+        if len(container) != len(items) or not container.issuperset(items):
+            container.clear()
+            container.update(items)
+    elif not _same_items(container, items):
         container.clear()
-        (container.update if isinstance(container, set) else container.extend)(items)
+        container.extend(items)
+
+
+def _same_items(now: Iterable[Any], then: Iterable[Any]) -> bool:
+    # Not by ==, which tensors answer element by element.
+    return [*map(id, now)] == [*map(id, then)]

@@ -20,6 +20,7 @@ from evidence import (
 )
 from lrfinder_widget import SweepInProgressError
 from specimens import (
+    CLASSES,
     FEATURES,
     LearntLoss,
     batch_norm_and_dropout,
@@ -260,3 +261,34 @@ def test_a_module_compiled_in_place_stays_compiled_and_is_guarded(compiled):
         list(sweep)
     assert calls
     assert module._compiled_call_impl is call
+
+
+def test_a_set_that_no_step_changed_keeps_its_order():
+    class Named(nn.Linear):
+        def __init__(self):
+            super().__init__(FEATURES, CLASSES)
+            self.names = {f"layer {number}" for number in range(40)}
+            for number in range(40, 400):
+                self.names.add(f"layer {number}")
+            for number in range(40, 400):
+                self.names.discard(f"layer {number}")
+
+    training = training_with(model=Named())
+    before = list(training.model.names)
+    list(training.sweep())
+    assert list(training.model.names) == before
+
+
+def test_the_order_of_a_dict_is_put_back():
+    class Recent(nn.Linear):
+        def __init__(self):
+            super().__init__(FEATURES, CLASSES)
+            self.seen = {"a": 1, "b": 2}
+
+        def forward(self, inputs):
+            self.seen["a"] = self.seen.pop("a")
+            return super().forward(inputs)
+
+    training = training_with(model=Recent())
+    list(training.sweep())
+    assert list(training.model.seen) == ["a", "b"]
