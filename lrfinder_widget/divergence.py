@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 AVERAGED = 3
 # A jump this many times past the limit is a blow-up at once; short of that, one batch may be bad.
 JUMP = 25.0
@@ -12,6 +14,8 @@ SMALLEST_RISE = 0.05
 SETTLED = 8
 # Smallest range of negative losses, as a share of their size.
 SMALLEST_RANGE = 0.01
+# A span that holds no number.
+_NONE = (math.inf, -math.inf)
 
 
 def recent_average(before_last: float, last: float, loss: float) -> float:
@@ -46,32 +50,56 @@ class Divergence:
         self._count = 0
         self._before_last = self._last = 0.0
         self._best = self._lowest = self._highest = self._range = 0.0
+        self._limit = 0.0
+        # Losses in this span cannot have diverged and set no mark: they wait until another comes.
+        self._harmless = _NONE
+        self._waiting: list[float] = []
 
     def update(self, loss: float) -> bool:
         """Take the next loss and return whether the sweep has diverged."""
-        if self._threshold is None:
+        low, high = self._harmless
+        if low <= loss <= high:
+            self._waiting.append(loss)
             return False
+        threshold = self._threshold
+        if threshold is None:
+            return False
+        for waiting in self._waiting:
+            self._judge(waiting, threshold)
+        self._waiting.clear()
+        diverged = self._judge(loss, threshold)
+        # The best is no lower than the lowest, and negative losses are not judged by a ratio.
+        settled = self._count > SETTLED and self._lowest > 0
+        self._harmless = (self._lowest, threshold * self._lowest) if settled else _NONE
+        return diverged
+
+    def _judge(self, loss: float, threshold: float) -> bool:
         if loss - loss != 0.0:  # NaN or infinity
             return True
         self._count += 1
         if self._count == 1:
             self._before_last = self._last = loss
             self._best = self._lowest = self._highest = loss
+            self._limit = self._next_limit(threshold)
             return False
         average = recent_average(self._before_last, self._last, loss)
         self._before_last, self._last = self._last, loss
-        best, limit = self._best, self._limit(self._threshold)
-        self._remember(loss, average)
+        count, best = self._count, self._best
+        limit = self._limit
+        unusual = count <= SETTLED or not self._lowest <= loss <= self._highest
+        if unusual or average <= best:  # else all that the limit rests on stays as it is
+            self._remember(loss, average)
+            self._limit = self._next_limit(threshold)
         if limit <= 0:
             return False
-        return loss - best > JUMP * limit or (self._count > AVERAGED and average - best > limit)
+        return loss - best > JUMP * limit or (count > AVERAGED and average - best > limit)
 
-    def _limit(self, threshold: float) -> float:
-        """How far above the best the loss may stand; zero where there is no scale to judge by."""
+    def _next_limit(self, threshold: float) -> float:
+        """How far above the best the next loss may stand; zero if there is no scale to judge by."""
         if self._lowest > 0:
             return max((threshold - 1) * self._best, SMALLEST_RISE * self._range)
         size = max(abs(self._lowest), abs(self._best))
-        if self._count <= SETTLED:
+        if self._count < SETTLED:
             return JUMP * max(self._range, size)
         return threshold * max(self._range, SMALLEST_RANGE * size)
 

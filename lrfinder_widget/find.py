@@ -185,14 +185,7 @@ def result_of(
 
 
 def _result(points: Points, **rest: Any) -> LRFinderResult:
-    return LRFinderResult(
-        lrs=points.lrs,
-        losses=points.losses,
-        val_losses=points.val_losses,
-        grad_norms=points.grad_norms,
-        metrics=points.metrics,
-        **rest,
-    )
+    return LRFinderResult(**points.columns(), **rest)
 
 
 def _on_executor(

@@ -72,7 +72,7 @@ class Followed:
                 raise StopIteration
             time.sleep(_LOOK_SECONDS)
             return None
-        point = reader.points.at(self._passed_on, self._passed_on - self._start())
+        point = reader.points[self._passed_on]._replace(index=self._passed_on - self._start())
         self._passed_on += 1
         return point
 

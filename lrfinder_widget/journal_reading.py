@@ -89,7 +89,7 @@ class JournalReader:
         reasons = [*self.stop_reasons, *["stopped"] * len(self.starts)]
         return [
             Record(
-                **vars(self.points.part(start, end)),
+                **self.points.part(start, end).columns(),
                 settings=settings,
                 stop_reason=reason,
                 notes=notes,

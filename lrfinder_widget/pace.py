@@ -12,39 +12,31 @@ _SLOWED_SECONDS = 0.002
 
 
 class Pace:
-    """The durations of a sweep's steps, in seconds."""
+    """What a sweep's steps took between the last looks at the clock; times are in seconds."""
 
     def __init__(self) -> None:
-        self._recent: deque[float] = deque(maxlen=_WINDOW)
-        self._sum = 0.0
+        # When somebody looked, and how many steps there were.
+        self._looks: deque[tuple[float, int]] = deque(maxlen=_WINDOW + 1)
         self._best = float("inf")
-        self._first = True
 
-    def step(self, seconds: float) -> None:
-        """Count a step that took `seconds`."""
-        if self._first:  # it prepares: workers start, kernels are chosen
-            self._first = False
-            return
-        if len(self._recent) == _WINDOW:
-            self._sum -= self._recent[0]
-        self._recent.append(seconds)
-        self._sum += seconds
-        if len(self._recent) == _WINDOW:
-            self._best = min(self._best, self._sum / _WINDOW)
+    def begin(self, now: float, steps: int) -> None:
+        """Count from here on: what came before prepared a sweep, or was a pause."""
+        self._looks.clear()
+        self._looks.append((now, steps))
 
-    def prepared(self) -> None:
-        """Leave the next step out: it prepares a sweep."""
-        self._first = True
-
-    def interrupted(self) -> None:
-        """Forget the recent steps after a pause."""
-        self._recent.clear()
-        self._sum = 0.0
+    def look(self, now: float, steps: int) -> None:
+        """Take the time after `steps` steps."""
+        self._looks.append((now, steps))
+        if len(self._looks) > _WINDOW:
+            self._best = min(self._best, self.seconds_a_step or self._best)
 
     @property
     def seconds_a_step(self) -> float | None:
         """Mean of the recent steps; None before there are any."""
-        return self._sum / len(self._recent) if self._recent else None
+        if not self._looks:
+            return None
+        (began, first), (now, last) = self._looks[0], self._looks[-1]
+        return (now - began) / (last - first) if last > first else None
 
     @property
     def slowed(self) -> bool:
@@ -52,7 +44,7 @@ class Pace:
         now = self.seconds_a_step
         return (
             now is not None
-            and len(self._recent) == _WINDOW
+            and len(self._looks) > _WINDOW
             and now > _SLOWED_SECONDS
             and now > _SLOWED_FACTOR * self._best
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,52 +38,52 @@ class Point(NamedTuple):
     grad_norm: float = math.nan
     metrics: Mapping[str, float] = NONE
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Point, (*self[:-1], dict(self.metrics))  # NONE does not pickle
 
-class Points:
-    """The points of one or more sweeps, one list for each of their numbers.
 
-    All lists are equally long; a metric that a step did not report is NaN there.
+class Points(list[Point]):
+    """The points of one or more sweeps, one sweep after the other.
+
+    As columns they are equally long lists; a metric that a step did not report is NaN there.
     """
 
-    def __init__(self) -> None:
-        self.lrs: list[float] = []
-        self.losses: list[float] = []
-        self.val_losses: list[float] = []
-        self.grad_norms: list[float] = []
-        self.metrics: dict[str, list[float]] = {}
+    @property
+    def lrs(self) -> list[float]:
+        """The learning rates."""
+        return [point.lr for point in self]
 
-    def __len__(self) -> int:
-        return len(self.losses)
+    @property
+    def losses(self) -> list[float]:
+        """The losses."""
+        return [point.loss for point in self]
 
-    def append(self, point: Point) -> None:
-        """Take a point up."""
-        count = len(self.losses)
-        for name in point.metrics:
-            self.metrics.setdefault(name, [math.nan] * count)
-        for name, values in self.metrics.items():
-            values.append(point.metrics.get(name, math.nan))
-        self.val_losses.append(point.val_loss)
-        self.grad_norms.append(point.grad_norm)
-        self.lrs.append(point.lr)
-        # Last: who reads from another thread counts these.
-        self.losses.append(point.loss)
+    @property
+    def val_losses(self) -> list[float]:
+        """The validation losses."""
+        return [point.val_loss for point in self]
 
-    def at(self, position: int, index: int) -> Point:
-        """Return the point at `position`, as number `index` of its sweep."""
-        return Point(
-            index,
-            self.lrs[position],
-            self.losses[position],
-            self.val_losses[position],
-            self.grad_norms[position],
-            {name: values[position] for name, values in self.metrics.items()},
-        )
+    @property
+    def grad_norms(self) -> list[float]:
+        """The norms of the gradients."""
+        return [point.grad_norm for point in self]
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """Each metric, in the order in which they were first reported."""
+        names = dict.fromkeys(name for point in self for name in point.metrics)
+        return {name: [point.metrics.get(name, math.nan) for point in self] for name in names}
+
+    def columns(self) -> dict[str, Any]:
+        """Return all of them by name."""
+        return {
+            "lrs": self.lrs,
+            "losses": self.losses,
+            "val_losses": self.val_losses,
+            "grad_norms": self.grad_norms,
+            "metrics": self.metrics,
+        }
 
     def part(self, start: int, end: int | None = None) -> Points:
-        """Return a copy of the points from `start` to before `end`."""
-        part = Points()
-        span = slice(start, end)
-        part.lrs, part.losses = self.lrs[span], self.losses[span]
-        part.val_losses, part.grad_norms = self.val_losses[span], self.grad_norms[span]
-        part.metrics = {name: values[span] for name, values in self.metrics.items()}
-        return part
+        """Return the points from `start` to before `end`."""
+        return Points(self[start:end])

@@ -30,7 +30,7 @@ from lrfinder_widget.training.placement import input_device
 from lrfinder_widget.training.random_streams import RandomStreams
 from lrfinder_widget.training.replay import with_replay
 from lrfinder_widget.training.snapshot import Snapshot
-from lrfinder_widget.training.step import Outcome, TrainStep
+from lrfinder_widget.training.step import TrainStep
 from lrfinder_widget.training.validation import check_validation, validation_batches
 
 if TYPE_CHECKING:
@@ -72,15 +72,12 @@ class Iteration:
         return self
 
     def __next__(self) -> Point:
-        if self._ranks is None:
-            return self._next()
-        with self._ranks.interrupts_noted():
-            return self._next()
-
-    def _next(self) -> Point:
+        if self._ranks is not None:
+            with self._ranks.interrupts_noted(), _gradients_on():
+                return next(self._points)
         if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
             return next(self._points)
-        with torch.inference_mode(mode=False), torch.enable_grad():
+        with _gradients_on():
             return next(self._points)
 
     def __enter__(self) -> Self:
@@ -200,7 +197,9 @@ class Sweep(Iteration):
         snapshot = Snapshot(training, settings.snapshot)
         others = OtherThreads()
         streams = self._streams = RandomStreams(others, settings.seed, self._repeat)
-        batches = BatchStream(training.loader, fixed=settings.fixed_batch)
+        batches = BatchStream(
+            training.loader, fixed=settings.fixed_batch, on_start=streams.expect_draws
+        )
         steps = self._steps(snapshot, streams, others, batches)
         count = 0
         try:
@@ -260,18 +259,25 @@ class Sweep(Iteration):
         writer = RateWriter(self._training.optimizer, self.settings.groups)
         diverged = Divergence(self.settings.diverge_threshold)
         lrs = learning_rates(self.settings).tolist()
+        parts = range(self.settings.accumulation_steps)
+        alone = len(parts) == 1
+        claim, step, ranks = self._claim, self._step, self._ranks
         index = skipped = 0
         while index < len(lrs):
             if streams.out():
                 snapshot.note_changes(by_sweep=False)
                 streams.enter()
-            taken = self._taken(batches, streams)
+            taken = [next(batches)] if alone else [next(batches) for _ in parts]
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)
             used = writer.write(lrs[index])
-            outcome = self._take(taken, index + 1)
-            if self._ranks is not None and self._ranks.stopped:
-                return index
+            claim.step = index + 1
+            try:
+                point = step.take(taken, index, used)
+            finally:
+                claim.step = 0
+            if ranks is not None:
+                point = self._agreed(point, index, used, ranks)
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=True)
             if streams.due():
@@ -279,50 +285,36 @@ class Sweep(Iteration):
                 streams.leave()
                 # Threads that wait for the interpreter get their turn now, with their own stream.
                 time.sleep(0)
-            if outcome is None:  # skipped by the gradient scaler: no step, no point
+            if point is None:
                 skipped += 1
-                if skipped < MOST_SKIPPED:
-                    continue
-                self._note(OVERFLOWS)
-                self.stop_reason = NON_FINITE
-                return index
+                if self._ends_without_point(skipped):
+                    return index
+                continue
             skipped = 0
-            yield Point(index, used, *outcome)
+            yield point
             index += 1
-            if self._ends_with(outcome.loss, diverged):
+            loss = point.loss
+            if not math.isfinite(loss) or diverged.update(loss):
+                self.stop_reason = DIVERGED if math.isfinite(loss) else NON_FINITE
                 return index
         self.stop_reason = COMPLETED
         return index
 
-    def _taken(self, batches: BatchStream, streams: RandomStreams) -> list[Any]:
-        restarts = batches.restarts
-        taken = [next(batches) for _ in range(self.settings.accumulation_steps)]
-        if batches.restarts != restarts:
-            streams.expect_draws()
-        return taken
-
-    def _take(self, batches: list[Any], number: int) -> Outcome | None:
-        """Take a step, and return what is told of it: by all ranks, where there are several."""
-        step, claim = self._step, self._claim
-        claim.step = number
-        try:
-            outcome = step(batches)
-        finally:
-            claim.step = 0
-        if self._ranks is None:
-            return outcome
-        outcome, all_measure = self._ranks.agree(outcome, measures=step.measures_norm)
+    def _agreed(self, point: Point | None, index: int, lr: float, ranks: Ranks) -> Point | None:
+        """Return the point of all ranks together; None if they end here."""
+        told, all_measure = ranks.agree(point, measures=self._step.measures_norm)
         if not all_measure:  # what a norm costs is measured, and ranks may differ in it
-            step.measure_no_norm()
-        return outcome
+            self._step.measure_no_norm()
+        return None if told is None or ranks.stopped else Point(index, lr, **told)
 
-    def _ends_with(self, loss: float, diverged: Divergence) -> bool:
-        if not math.isfinite(loss):
-            self.stop_reason = NON_FINITE
-        elif diverged.update(loss):
-            self.stop_reason = DIVERGED
-        else:
+    def _ends_without_point(self, skipped: int) -> bool:
+        """Return whether the sweep ends after so many steps in a row that the scaler skipped."""
+        if self._ranks is not None and self._ranks.stopped:
+            return True
+        if skipped < MOST_SKIPPED:
             return False
+        self._note(OVERFLOWS)
+        self.stop_reason = NON_FINITE
         return True
 
     def _note_moved_generators(self, streams: RandomStreams) -> None:
@@ -384,6 +376,12 @@ def check_trainable(training: Training) -> None:
             "the optimizer holds none of the model's parameters; build it from "
             "model.parameters() of this very model (after moving or wrapping it)"
         )
+
+
+@contextmanager
+def _gradients_on() -> Iterator[None]:
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
 
 
 @contextmanager

@@ -75,8 +75,13 @@ def _sequence(batch: Sequence[Any], model: nn.Module) -> Callable[[Sequence[Any]
     if isinstance(inputs, (tuple, list)) and _accepts(model, tuple(inputs), {}):
         return lambda item: (tuple(item[0]), {}, item[1] if has_target else None)
     if has_target:
-        return lambda item: ((item[0],), {}, item[1])
+        return pair
     return lambda item: ((item[0],), {}, None)
+
+
+def pair(batch: Sequence[Any]) -> Parts:
+    """Take apart what most loaders yield: ``(input, target)``, and perhaps more."""
+    return (batch[0],), {}, batch[1]
 
 
 def _by_name(names: list[str], model: nn.Module) -> Callable[[Mapping[str, Any]], Parts] | None:

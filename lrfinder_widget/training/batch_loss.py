@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from lrfinder_widget.errors import LossInferenceError
-from lrfinder_widget.training.batch_layout import Parts, layout_of, samples_in
+from lrfinder_widget.training.batch_layout import Parts, layout_of, pair, samples_in
 from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
 from lrfinder_widget.training.moving import to_device
 
@@ -48,6 +48,8 @@ class BatchLoss:
         self._compute = training.compute_loss
         self._device = device
         self._layout: Callable[[Any], Parts] | None = None
+        # Pairs of an input and a target that nothing has to be done to.
+        self._is_plain = False
         self._loss: Loss | None = None
         self._checked = False
         self.batch_size = 0
@@ -57,10 +59,12 @@ class BatchLoss:
 
     def __call__(self, batch: Any) -> Tensor:
         """Return the loss on `batch`, a scalar."""
+        if self._loss is not None and self._is_plain:
+            return self._loss(self._model(batch[0]), batch[1])
         if self._compute is not None:
             return self._computed(to_device(batch, self._device))
-        args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
         device = self._device
+        args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
         # The common batch, one tensor in and one target, takes the short way.
         if len(args) == 1 and not kwargs:
             inputs = args[0]
@@ -77,7 +81,15 @@ class BatchLoss:
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)
-        self.batch_size = samples_in(self._layout(batch))
+        args, _, target = parts = self._layout(batch)
+        self.batch_size = samples_in(parts)
+        self._is_plain = (
+            self._layout is pair
+            and self._device.type == "cpu"
+            and all(
+                type(each) is Tensor and each.device == self._device for each in (*args, target)
+            )
+        )
         return self._layout
 
     def _first_loss(self, output: Any, target: Any) -> Tensor:
@@ -87,6 +99,8 @@ class BatchLoss:
             found = self._loss_fn
         loss = found(output, target)
         check_loss(loss, self.name)
+        if isinstance(output, Tensor) and output.device != self._device:
+            self._is_plain = False  # the target has to follow it
         self._loss = found
         return loss
 

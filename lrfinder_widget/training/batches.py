@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.own_loader import interrupts_held_back, own_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class BatchStream:
@@ -20,6 +24,8 @@ class BatchStream:
         `lrfinder_widget.training.own_loader` and `lrfinder_widget.training.replay`.
     fixed
         Whether to give the first batch again and again.
+    on_start
+        Is called when the loader is started: it may draw from random generators then.
 
     Raises
     ------
@@ -28,28 +34,25 @@ class BatchStream:
         empty, or if it yields nothing when it is started again.
     """
 
-    def __init__(self, loader: Iterable[Any], *, fixed: bool = False) -> None:
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        *,
+        fixed: bool = False,
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
         refuse_one_shot(loader)
         self._fixed = fixed
-        self._first: Any = None
+        self._on_start = on_start
         self._source = own_copy(loader)
         self._iterator: Iterator[Any] | None = None
         self._iterator_with_workers: Any = None
-        self.batches = 0
-        self.restarts = 0
+        self._batches = 0
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        if self._fixed and self.batches:
-            return self._first
-        batch = self._read()
-        if self._fixed:
-            self._first = batch
-        return batch
-
-    def _read(self) -> Any:
         if self._iterator is None:
             self._start()
         try:
@@ -60,21 +63,24 @@ class BatchStream:
                 batch = next(self._iterator)  # type: ignore[arg-type]
             except StopIteration:
                 raise SettingsError(self._dry()) from None
-        self.batches += 1
+        self._batches += 1
+        if self._fixed and self._batches == 1:
+            self.close()
+            self._iterator = itertools.repeat(batch)
         return batch
 
     def _start(self) -> None:
+        self._on_start()
         self.close()
         self.end_workers()
         with interrupts_held_back():
             self._iterator = iter(self._source)
-        self.restarts += 1
 
     def _dry(self) -> str:
-        if self.batches == 0:
+        if self._batches == 0:
             return "the loader is empty: it yields no batch; give it at least one"
         return (
-            f"the loader ran dry after {self.batches} batches and yields nothing when it is "
+            f"the loader ran dry after {self._batches} batches and yields nothing when it is "
             "started again; pass a loader that can be iterated repeatedly (a DataLoader, a list "
             "of batches, or an object whose __iter__ starts afresh)"
         )

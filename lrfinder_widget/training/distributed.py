@@ -23,7 +23,7 @@ from lrfinder_widget.training.rank_means import RankMeans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lrfinder_widget.training.step import Outcome
+    from lrfinder_widget.points import Point
 
 UNUSABLE = (
     "The sweep is restored here, but the process group was broken to release the ranks that "
@@ -132,7 +132,7 @@ class Ranks:
         if self._board is not None:
             self._board.end()
 
-    def agree(self, outcome: Outcome | None, *, measures: bool) -> tuple[Outcome | None, bool]:
+    def agree(self, point: Point | None, *, measures: bool) -> tuple[dict[str, Any] | None, bool]:
         """Return the mean over ranks of what a step told, and whether all measure norms.
 
         `stopped` says afterwards whether the sweep ends before this step's point.
@@ -146,10 +146,10 @@ class Ranks:
         """
         if self._interrupted:
             self.stop(KeyboardInterrupt())
-        agreed = self._means.mean(outcome, stopping=self._wants_to_stop, measures=measures)
+        agreed = self._means.mean(point, stopping=self._wants_to_stop, measures=measures)
         if agreed.stopping:
             self._stop_for_all()
-        return agreed.outcome, agreed.all_measure
+        return agreed.told, agreed.all_measure
 
     def go_on(self) -> bool:
         """Return whether another sweep follows; every rank has to ask."""

@@ -17,9 +17,9 @@ from lrfinder_widget.training.shared_generators import SharedGenerator, shared_g
 if TYPE_CHECKING:
     from lrfinder_widget.training.other_threads import OtherThreads
 
-# Exchanging the states takes 0.1 to 0.3 ms (most of it NumPy's); once in 100 ms that is at most
-# 0.3 % of a sweep, and a slice is short beside anything a person does.
-SLICE_SECONDS = 0.1
+# Exchanging the states twice takes 0.4 ms (most of it NumPy's); once in 200 ms that is 0.2 % of
+# a sweep, and a slice is short beside anything a person does.
+SLICE_SECONDS = 0.2
 
 
 class _Stream:
@@ -120,18 +120,26 @@ class RandomStreams:
         same notebook gives the same sweep.
     repeat
         Which of several sweeps from the same state this is; each has a stream of its own.
+
+    Attributes
+    ----------
+    inside : bool
+        Whether the sweep's stream is in place.
     """
 
     def __init__(self, others: OtherThreads, seed: int | None = None, repeat: int = 0) -> None:
         self._streams = [_Stream(generator, seed, repeat) for generator in shared_generators()]
-        self._inside = False
-        self._entered = 0.0
+        self.inside = False
+        self._ends = 0.0
+        # Whether somebody ran since the sweep entered, as known when the step began.
+        self._beside = False
         self._expected = False
         self._others = others
 
     def out(self) -> bool:
         """Return whether the sweep has to enter before it draws."""
-        return not self._inside or self._others.ran()
+        self._beside = self._others.ran()
+        return self._beside or not self.inside
 
     def enter(self) -> None:
         """Put the sweep's stream in place."""
@@ -139,9 +147,9 @@ class RandomStreams:
         self.leave()
         for stream in self._streams:
             stream.enter()
-        self._inside = True
+        self.inside = True
         self._others.mark()
-        self._entered = time.perf_counter()
+        self._ends = time.perf_counter() + SLICE_SECONDS
 
     def expect_draws(self) -> None:
         """Tell that the sweep draws in this slice though it may not in others (a new epoch)."""
@@ -152,21 +160,21 @@ class RandomStreams:
 
         Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
         """
-        return time.perf_counter() - self._entered >= SLICE_SECONDS or self._others.ran()
+        return self._beside or time.perf_counter() >= self._ends
 
     def leave(self) -> None:
         """Put the notebook's stream in place, if it is not there."""
-        if not self._inside:
+        if not self.inside:
             return
         others_ran = self._others.ran()
         for stream in self._streams:
             stream.leave(expected=self._expected, others_ran=others_ran)
-        self._inside = False
+        self.inside = False
         self._expected = False
 
     def moved_by_others(self) -> list[str]:
         """Return the names of the generators that another thread drew from or seeded."""
-        if not self._inside:
+        if not self.inside:
             for stream in self._streams:
                 stream.look()
         return [stream.generator.name for stream in self._streams if stream.moved_by_others]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.distributed as dist
 
-from lrfinder_widget.training.step import Outcome
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lrfinder_widget.points import Point
 
 _HEADER = 7
 
@@ -21,15 +21,16 @@ class Agreed(NamedTuple):
 
     Attributes
     ----------
-    outcome
-        The mean over ranks; None if the gradient scalers skipped the step.
+    told
+        The mean over ranks of each field of a point but its number and rate; None if the gradient
+        scalers skipped the step.
     stopping
         Whether a rank wants to end here.
     all_measure
         Whether each rank measures gradient norms.
     """
 
-    outcome: Outcome | None
+    told: dict[str, Any] | None
     stopping: bool
     all_measure: bool
 
@@ -52,26 +53,29 @@ class RankMeans:
         """Return whether `flag` is set on any rank."""
         return self._sum([float(flag)])[0] > 0
 
-    def mean(self, outcome: Outcome | None, *, stopping: bool, measures: bool) -> Agreed:
+    def mean(self, point: Point | None, *, stopping: bool, measures: bool) -> Agreed:
         """Return the mean over ranks of what a step told, None for one that was skipped."""
-        own: Mapping[str, float] = {} if outcome is None else outcome.metrics
+        own: Mapping[str, float] = {} if point is None else point.metrics
         unknown = any(name not in self._names for name in own)
-        loss, val_loss, norm = (0.0, 0.0, 0.0) if outcome is None else outcome[:3]
-        header = [outcome is not None, loss, val_loss, norm, stopping, measures, unknown]
+        numbers = [0.0] * 3 if point is None else [point.loss, point.val_loss, point.grad_norm]
+        header = [point is not None, *numbers, stopping, measures, unknown]
         values = [own.get(name, 0.0) for name in self._names]
         present = [name in own for name in self._names]
         sums = self._sum([*header, *values, *present])
         if sums[6]:  # a metric that a rank reports for the first time: all take up its name
             self._learn(own)
-            return self.mean(outcome, stopping=stopping, measures=measures)
+            return self.mean(point, stopping=stopping, measures=measures)
         taken, size = sums[0], self._size
-        agreed = None
+        told = None
         if taken:
             # Where only some skipped, the others' loss is not finite, and neither is this mean.
-            agreed = Outcome(
-                sums[1] / taken, sums[2] / taken, sums[3] / taken, self._metrics(sums[_HEADER:])
-            )
-        return Agreed(agreed, stopping=sums[4] > 0, all_measure=sums[5] == size)
+            told = {
+                "loss": sums[1] / taken,
+                "val_loss": sums[2] / taken,
+                "grad_norm": sums[3] / taken,
+                "metrics": self._metrics(sums[_HEADER:]),
+            }
+        return Agreed(told, stopping=sums[4] > 0, all_measure=sums[5] == size)
 
     def _metrics(self, sums: list[float]) -> dict[str, float]:
         count = len(self._names)

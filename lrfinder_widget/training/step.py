@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lrfinder_widget.errors import LossInferenceError, SettingsError
-from lrfinder_widget.points import NONE
+from lrfinder_widget.points import NONE, Point
 from lrfinder_widget.training.batch_loss import BatchLoss, is_scalar
 from lrfinder_widget.training.gradients import Gradients
 from lrfinder_widget.training.loss import name_of
 from lrfinder_widget.training.precision import autocast_for, scaled_step, scaler_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from torch.optim import Optimizer
 
     from lrfinder_widget.settings import SweepSettings
     from lrfinder_widget.training.training import Training
 
 
-class Outcome(NamedTuple):
-    """What a step tells; see `lrfinder_widget.points.Point`."""
-
-    loss: float
-    val_loss: float = math.nan
-    grad_norm: float = math.nan
-    metrics: Mapping[str, float] = NONE
+# A step takes batches, its number and its learning rate; None comes of one that was skipped.
+Way = Callable[[Sequence[Any], int, float], Point | None]
 
 
 class TrainStep:
     """Takes optimizer steps.
+
+    ``take(batches, index, lr)`` takes one on the mean loss of `batches`, and returns its point, or
+    None if the gradient scaler skipped it. It is chosen anew when there is a shorter way, so that
+    what a user did not ask for costs nothing.
 
     Parameters
     ----------
@@ -62,15 +59,21 @@ class TrainStep:
         self._autocast = autocast_for(settings.amp, device)
         self._scaler = scaler_for(settings.amp, training.scaler, device)
         self._gradients = Gradients(training.optimizer, settings)
+        if training.train_step is not None:  # nothing comes between its gradients and its step
+            self._gradients.give_up()
         self._own_step = training.train_step
         self._begin_step = training.begin_step
         self._metrics: dict[str, list[Any]] = {}
         self._validation: Sequence[Any] = ()
-        self._take: Callable[[Sequence[Any]], Outcome | None] = self._plain
-        if training.train_step is not None:
-            self._take = self._by_framework
-        elif needs_closure(training.optimizer):
-            self._take = self._with_closure
+        self._needs_closure = needs_closure(training.optimizer)
+        self._is_plain = (
+            settings.accumulation_steps == 1
+            and settings.amp is None
+            and self._scaler is None
+            and training.begin_step is None
+            and training.compute_loss is None
+        )
+        self.take: Way = self._way()
 
     @property
     def loss_name(self) -> str:
@@ -90,24 +93,51 @@ class TrainStep:
     def measure_no_norm(self) -> None:
         """Tell no norm from now on; it may be asked for in vain."""
         self._gradients.give_up()
+        self.take = self._way()
 
     def validate_on(self, batches: Sequence[Any]) -> None:
         """Evaluate the loss on `batches` after each step from now on."""
         self._validation = batches
+        self.take = self._way()
 
-    def __call__(self, batches: Sequence[Any]) -> Outcome | None:
-        """Take one step on the mean loss of `batches`; None if the gradient scaler skipped it."""
+    def _way(self) -> Way:
+        """Choose how steps are taken from now on."""
         if self._gradients.on_trial:
-            self._gradients.begin_trial()
-            outcome = self._take(batches)
-            self._gradients.end_trial()
-        else:
-            outcome = self._take(batches)
-        if outcome is None or not self._validation:
-            return outcome
-        return outcome._replace(val_loss=self._validate())
+            return self._on_trial
+        return self._validated if self._validation else self._unvalidated()
 
-    def _plain(self, batches: Sequence[Any]) -> Outcome | None:
+    def _unvalidated(self) -> Way:
+        if self._own_step is not None:
+            return self._by_framework
+        if self._needs_closure:
+            return self._with_closure
+        return self._plainly if self._is_plain and not self._gradients.needed else self._fully
+
+    def _on_trial(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
+        """Take a step that finds out whether gradient norms cost too much."""
+        self._gradients.begin_trial()
+        point = self._unvalidated()(batches, index, lr)
+        self._gradients.end_trial()
+        self.take = self._way()
+        return self._with_validation(point)
+
+    def _validated(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
+        return self._with_validation(self._unvalidated()(batches, index, lr))
+
+    def _with_validation(self, point: Point | None) -> Point | None:
+        if point is None or not self._validation:
+            return point
+        return point._replace(val_loss=self._validate())
+
+    def _plainly(self, batches: Sequence[Any], index: int, lr: float) -> Point:
+        """Take the step that most trainings take, in as few calls as that needs."""
+        self._optimizer.zero_grad()
+        loss = self._loss(batches[0])
+        loss.backward()
+        self._optimizer.step()
+        return Point(index, lr, loss.item())
+
+    def _fully(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
         self._optimizer.zero_grad()
         loss = self._backward(batches)
         scaler = self._scaler
@@ -120,9 +150,9 @@ class TrainStep:
             self._optimizer.step()
         elif not scaled_step(scaler, self._optimizer) and math.isfinite(loss.item()):
             return None
-        return self._outcome(loss, norm)
+        return self._point(index, lr, loss, norm)
 
-    def _with_closure(self, batches: Sequence[Any]) -> Outcome:
+    def _with_closure(self, batches: Sequence[Any], index: int, lr: float) -> Point:
         """Let an optimizer such as LBFGS evaluate the loss as often as it likes.
 
         What is told is of the first evaluation, which comes before any change.
@@ -137,9 +167,9 @@ class TrainStep:
             return loss
 
         self._optimizer.step(closure)  # type: ignore[arg-type]  # it returns what float() takes
-        return self._outcome(*evaluated[0])
+        return self._point(index, lr, *evaluated[0])
 
-    def _by_framework(self, batches: Sequence[Any]) -> Outcome:
+    def _by_framework(self, batches: Sequence[Any], index: int, lr: float) -> Point:
         """Let a framework's own code take the step."""
         (batch,) = batches
         returned = self._own_step(batch)  # type: ignore[misc]  # it is there
@@ -149,7 +179,7 @@ class TrainStep:
                 f"{self.loss_name} returned no loss (got {type(loss).__name__}): return the loss "
                 "of the step, as a number or a tensor"
             )
-        return Outcome(_number(loss))
+        return Point(index, lr, _number(loss))
 
     def _backward(self, batches: Sequence[Any]) -> Tensor:
         """Add up the gradients of the mean loss of `batches`, and return that loss, detached."""
@@ -174,16 +204,16 @@ class TrainStep:
         (share if self._scaler is None else self._scaler.scale(share)).backward()
         return loss.detach()
 
-    def _outcome(self, loss: Tensor, norm: Tensor | None) -> Outcome:
-        if norm is None and not self._metrics:
-            return Outcome(loss.item())
-        metrics = {
-            name: sum(map(_number, values)) / len(values) for name, values in self._metrics.items()
-        }
-        self._metrics.clear()
-        return Outcome(
-            loss.item(), grad_norm=math.nan if norm is None else norm.item(), metrics=metrics
-        )
+    def _point(self, index: int, lr: float, loss: Tensor, norm: Tensor | None) -> Point:
+        metrics: Mapping[str, float] = NONE
+        if self._metrics:
+            metrics = {
+                name: sum(map(_number, values)) / len(values)
+                for name, values in self._metrics.items()
+            }
+            self._metrics.clear()
+        grad_norm = math.nan if norm is None else norm.item()
+        return Point(index, lr, loss.item(), grad_norm=grad_norm, metrics=metrics)
 
     def _validate(self) -> float:
         """Return the mean loss on the validation batches, in eval mode."""

@@ -181,7 +181,7 @@ class Finder:
         """Return the result of the sweep that has ended, or raise what made it fail."""
         if self.runner.failure is not None:
             raise self.runner.failure.error
-        if self.result is None or not (self.runner.losses or self.runner.state == DONE):
+        if self.result is None or not (self.runner.points or self.runner.state == DONE):
             raise LRFinderError("the sweep ended before its first point")
         return self.result
 

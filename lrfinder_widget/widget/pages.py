@@ -41,7 +41,7 @@ BLOCKS = ("curve", "band")
 _NO_CURVE: dict[str, Any] = {"curve": b"", "columns": []}
 _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
-_SUGGESTION_SHARE = 0.01
+_SUGGESTION_SHARE = 0.003
 
 
 class Pages:
@@ -109,15 +109,18 @@ class Pages:
         cleared |= {"error": None, "applied": None}
         self.publish(status=self._status(), **cleared)
 
-    def stepped(self, runner: Runner) -> None:
-        """Pass a point on, as far as it is time."""
-        if len(runner.lrs) == 1 and runner.sweep is not None:
+    def sweep_began(self, runner: Runner) -> None:
+        """Tell what its first step taught."""
+        if len(runner.starts) > 1:
+            self._sweep_ended(runner)
+        elif runner.sweep is not None:
             facts = {"loss": runner.sweep.loss_name, "optimizer": self._optimizer()}
             settings = state.page_settings(self.finder.settings)
             self.publish(**facts, settings=settings, status=self._status())
-        elif len(runner.lrs) == runner.starts[-1] + 1:
-            self._sweep_ended(runner)
-        self._stream.push_if_due(self._shown(), runner.seconds_left)
+
+    def stepped(self, runner: Runner) -> None:
+        """Pass points on."""
+        self._stream.push_new(self._shown(), runner.seconds_left)
         if time.monotonic() >= self._next_suggestions:
             self._suggest_so_far(runner)
 
@@ -131,7 +134,7 @@ class Pages:
             if runner.state == FAILED and runner.failure is not None:
                 changes["error"] = state.error_state(runner.failure)
             # Memory may run out at the first step: done, without a point.
-            if (runner.lrs and runner.state != CLOSED) or runner.state == DONE:
+            if (runner.points and runner.state != CLOSED) or runner.state == DONE:
                 changes |= self._finished(self.finder.finish())
         if runner.run_id and not changes.get("curve"):  # which brings the line
             self._stream.push_line(self._shown())

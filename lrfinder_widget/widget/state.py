@@ -156,7 +156,7 @@ def status_state(
         "state": runner.state,
         "run": runner.run_id,
         "total": runner.total,
-        "points": len(runner.losses),
+        "points": len(runner.points),
         "repeats": runner.sweep.settings.repeats if runner.sweep else 1,
         "starts": [*runner.starts],
         "text": _ending(runner, result),
@@ -180,7 +180,7 @@ def _ending(runner: Runner, result: LRFinderResult | None) -> str:
     threshold = sweep.settings.diverge_threshold or 0.0
     words = {
         DIVERGED: f"stopped at {threshold:g}× the best",  # noqa: RUF001 - a multiplication sign
-        NON_FINITE: f"stopped at step {len(runner.losses)}: the loss is not finite",
-        OUT_OF_MEMORY: f"memory ran out at step {len(runner.losses) + 1}",
+        NON_FINITE: f"stopped at step {len(runner.points)}: the loss is not finite",
+        OUT_OF_MEMORY: f"memory ran out at step {len(runner.points) + 1}",
     }
     return words.get(sweep.stop_reason, "")

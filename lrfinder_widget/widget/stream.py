@@ -27,11 +27,9 @@ if TYPE_CHECKING:
 
 Send = Callable[[dict[str, Any], list[bytes] | None], None]
 
-# A message costs 0.7 kB and 0.3 ms of the sweep, and an eye follows 20 pictures a second.
-POINTS_SECONDS = 1 / 20
 SMOOTHED_SECONDS = 1 / 5
 # Smoothing a long curve takes its time: spend at most this share on it.
-_SMOOTHING_SHARE = 0.01
+_SMOOTHING_SHARE = 0.003
 # Of what is sent of the smoothed line, so that no point is sent more than twice on average.
 _NEW_SHARE = 0.5
 # Of the range of the line: a fifth of a pixel on a chart 200 pixels high.
@@ -56,7 +54,7 @@ class Shown(NamedTuple):
 
 
 class PointStream:
-    """Pushes what is new, at most so often, and answers pages that ask for what they lack.
+    """Pushes what is new, and answers pages that ask for what they lack.
 
     Parameters
     ----------
@@ -83,7 +81,6 @@ class PointStream:
         self._columns: tuple[str, ...] = ALWAYS
         self._sent_line = np.empty(0)
         self._settled = 0  # before this point the line belongs to sweeps that have ended
-        self._next_points = 0.0
         self._next_smoothed = time.monotonic() + SMOOTHED_SECONDS
 
     def begin(self, run: int) -> None:
@@ -91,13 +88,10 @@ class PointStream:
         with self._lock:
             self._reset(run)
 
-    def push_if_due(self, shown: Shown, seconds_left: float | None) -> None:
-        """Push the points since the last push, and the smoothed line, as far as it is time."""
-        now = time.monotonic()
-        if now < self._next_points:
-            return
-        self._next_points = now + POINTS_SECONDS
+    def push_new(self, shown: Shown, seconds_left: float | None) -> None:
+        """Push the points since the last push, and the smoothed line if it is time."""
         self.push_points(shown, seconds_left)
+        now = time.monotonic()
         if now >= self._next_smoothed:
             self.push_line(shown, least_new=_NEW_SHARE)
             took = time.monotonic() - now
@@ -131,9 +125,9 @@ class PointStream:
             settled = self._settled
             if count <= settled:
                 return
-            span = slice(settled, count)
             begun = [start - settled for start in starts if start >= settled]
-            fresh = self._smooth(shown.points.lrs[span], shown.points.losses[span], begun)
+            points = shown.points.part(settled, count)
+            fresh = self._smooth(points.lrs, points.losses, begun)
             line = np.concatenate([self._sent_line[:settled], np.asarray(fresh)])
             offset = _first_change(self._sent_line, line)
             if offset == count == len(self._sent_line):
@@ -157,7 +151,8 @@ class PointStream:
             self.push_smoothed(shown)
 
     def _send_points(self, shown: Shown, span: slice, seconds_left: float | None) -> None:
-        values = {name: getattr(shown.points, name)[span] for name in (*ALWAYS, *OPTIONAL)}
+        points = shown.points.part(span.start, span.stop)
+        values = {name: getattr(points, name) for name in (*ALWAYS, *OPTIONAL)}
         self._columns = tuple(
             name
             for name, column in values.items()

@@ -102,7 +102,7 @@ spinning = False
 """
 
 STATE = "w.status['state']"
-COUNT = "len(w._runner.losses)"
+COUNT = "len(w._runner.points)"
 ids = count(1_000_000)
 
 

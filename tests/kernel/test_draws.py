@@ -60,8 +60,8 @@ def test_a_seed_that_a_cell_sets_holds_beside_a_model_that_draws_nothing(noteboo
     notebook.until_true(f"{COUNT} > 400")
     notebook.run(
         "torch.manual_seed(5); np.random.seed(5); random.seed(5)\n"
-        "count = len(w._runner.losses)\n"
-        "while len(w._runner.losses) < count + 50: time.sleep(0.001)\n"
+        "count = len(w._runner.points)\n"
+        "while len(w._runner.points) < count + 50: time.sleep(0.001)\n"
         "w.stop()\n"
         "after = [torch.rand(1).item(), np.random.rand(), random.random()]\n"
         "torch.manual_seed(5); np.random.seed(5); random.seed(5)\n"

@@ -27,7 +27,7 @@ def test_sweeps_of_a_run_are_told_apart_and_read_together(notebook):
     points = [content for content, _ in notebook.customs(comm, "points")]
     assert all(content["starts"] == starts[: len(content["starts"])] for content in points)
     assert points[-1]["starts"] == starts
-    lrs, losses = notebook.evaluate("[w._runner.lrs, w._runner.losses]")
+    lrs, losses = notebook.evaluate("[w._runner.points.lrs, w._runner.points.losses]")
     notebook.until(lambda: len(curve(notebook, comm)) == sum(runs), "all points")
     assert curve(notebook, comm) == list(zip(single(lrs), single(losses), strict=True))
     assert blocks(notebook, comm)[0][0] == 0

@@ -26,7 +26,7 @@ def test_a_page_gets_exactly_the_points_it_lacks_and_the_whole_state(notebook, p
     ((offset, columns),) = sent_after(notebook, paused, run=1, have=have, smoothed=True)
     assert offset == have
     for name in ("lrs", "losses"):
-        assert columns[name] == single(notebook.evaluate(f"w._runner.{name}")[have:])
+        assert columns[name] == single(notebook.evaluate(f"w._runner.points.{name}")[have:])
     whole = states(notebook, paused)[0]
     assert whole["status"]["state"] == "paused"
     assert {"settings", "selection", "suggestions", "optimizer", "applied", "loss"} <= set(whole)

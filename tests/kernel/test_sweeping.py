@@ -248,7 +248,7 @@ def test_a_rule_of_the_users_that_raises_is_told_and_the_curve_is_kept(notebook)
         "w = widget(60, rule=rule); w.show()"
     )
     notebook.until_true("w.status['state'] not in ('idle', 'running')")
-    assert notebook.evaluate("len(w._runner.losses)") == 60
+    assert notebook.evaluate("len(w._runner.points)") == 60
     assert notebook.evaluate("restored()")
     assert "my rule needs a longer curve" in notebook.evaluate("str(w.status) + str(w.error)")
 

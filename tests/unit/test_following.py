@@ -83,7 +83,7 @@ def test_points_come_as_they_are_written_and_none_of_a_torn_line(elsewhere):
     widget = watched(elsewhere.target)  # which is not there yet
     assert widget.status["state"] in ("idle", "running")
     elsewhere.write(11, torn='{"run": 0, "ind')
-    until(lambda: len(widget._runner.losses) == 10)
+    until(lambda: len(widget._runner.points) == 10)
     assert widget.status["state"] == "running"
     assert (widget.settings["num_iter"], widget.settings["repeats"]) == (30, 2)
     whole = elsewhere.target.read_text().rsplit("\n", 1)[0] + "\n"
@@ -95,7 +95,7 @@ def test_points_come_as_they_are_written_and_none_of_a_torn_line(elsewhere):
 def test_a_choice_is_written_beside_the_journal_while_the_points_go_on(elsewhere):
     widget = watched(elsewhere.target)
     elsewhere.write(15)
-    until(lambda: len(widget._runner.losses) == 14)
+    until(lambda: len(widget._runner.points) == 14)
     widget.apply(3e-3)
     assert read_choice(elsewhere.target) == 3e-3
     assert json.loads(elsewhere.target.with_name("choice.json").read_text()) == {"lr": 3e-3}
@@ -111,7 +111,7 @@ def test_a_choice_is_written_beside_the_journal_while_the_points_go_on(elsewhere
 def test_following_can_be_stopped_and_the_points_so_far_are_kept(elsewhere):
     widget = watched(elsewhere.target)
     elsewhere.write(21)
-    until(lambda: len(widget._runner.losses) == 20)
+    until(lambda: len(widget._runner.points) == 20)
     widget.stop()
     assert widget.status["state"] == "stopped"
     assert len(widget.result.lrs) == 20
@@ -133,7 +133,7 @@ def test_a_sweep_that_failed_where_it_ran_says_so_here(tmp_path):
     with pytest.raises(LRFinderError, match=r"failed where it ran: ZeroDivisionError: in my loss"):
         widget.wait(30)
     assert widget.status["state"] == "failed"
-    assert len(widget._runner.losses) == 7
+    assert len(widget._runner.points) == 7
 
 
 def test_only_the_smoothing_can_be_changed_from_here(tmp_path):

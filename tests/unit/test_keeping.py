@@ -77,6 +77,21 @@ def test_tensors_of_every_kind_come_back_wherever_they_were_kept(place):
 FILES = []
 
 
+class Looking:
+    """A step that looks at what is in a folder."""
+
+    def __init__(self, step, folder):
+        self.step = step
+        self.folder = folder
+
+    def __getattr__(self, name):
+        return getattr(self.step, name)
+
+    def take(self, *arguments):
+        FILES.append(list(self.folder.iterdir()))
+        return self.step.take(*arguments)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_folder_holds_one_file_during_the_sweep_and_none_after_it(tmp_path, ending):
     training = new_training()
@@ -85,13 +100,7 @@ def test_a_folder_holds_one_file_during_the_sweep_and_none_after_it(tmp_path, en
 
     def sweep_in_folder(loss_fn=None, **settings):
         sweep = swept(loss_fn, snapshot=str(tmp_path), **settings)
-        step = sweep._step
-
-        def look(batches):
-            FILES.append(list(tmp_path.iterdir()))
-            return step(batches)
-
-        sweep._step = look
+        sweep._step = Looking(sweep._step, tmp_path)
         return sweep
 
     training.sweep = sweep_in_folder

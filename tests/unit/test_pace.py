@@ -5,20 +5,25 @@ import pytest
 from lrfinder_widget.pace import Pace
 
 
-def paced(*steps):
+def paced(*durations, steps=1):
+    """Look after every so many steps, which took as long as `durations` say."""
     pace = Pace()
-    for seconds in steps:
-        pace.step(seconds)
+    pace.begin(100.0, 1)
+    now = 100.0
+    for number, seconds in enumerate(durations):
+        now += seconds
+        pace.look(now, 1 + steps * (number + 1))
     return pace
 
 
-def test_nothing_is_known_before_the_second_step():
+def test_nothing_is_known_before_a_step():
+    assert Pace().seconds_a_step is None
     assert paced().seconds_a_step is None
-    assert paced(9.0).seconds_a_step is None
 
 
-def test_the_first_step_prepares_and_does_not_count():
-    assert paced(9.0, 0.1, 0.3).seconds_a_step == pytest.approx(0.2)
+def test_the_steps_are_averaged():
+    assert paced(0.1, 0.3).seconds_a_step == pytest.approx(0.2)
+    assert paced(0.1, 0.3, steps=10).seconds_a_step == pytest.approx(0.02)
 
 
 def test_only_the_last_steps_count():
@@ -38,5 +43,7 @@ def test_what_nobody_notices_is_not_slowed():
 
 def test_a_pause_is_not_taken_for_slowness():
     pace = paced(*[0.001] * 10, *[0.02] * 8)
-    pace.interrupted()
+    pace.begin(200.0, 19)
     assert (pace.slowed, pace.seconds_a_step) == (False, None)
+    pace.look(200.001, 20)
+    assert pace.seconds_a_step == pytest.approx(0.001)

@@ -32,8 +32,11 @@ class Recorder:
     def started(self, runner):
         self.states.append("started")
 
+    def sweep_began(self, runner):
+        self.began = [*runner.starts]
+
     def stepped(self, runner):
-        fuse = self.fuses.get(len(runner.losses))
+        fuse = self.fuses.get(len(runner.points))
         if fuse is not None:
             fuse()
 
@@ -86,7 +89,7 @@ def recorder():
 
 @pytest.fixture
 def runner(recorder):
-    runner = Runner(recorder)
+    runner = Runner(recorder, tell_seconds=0)
     yield runner
     runner.close().exception(timeout=30)
 
@@ -101,7 +104,7 @@ def until(condition, seconds=30):
 def test_a_run_is_numbered_and_comes_to_its_end(runner, recorder, swept):
     runner.run(swept.sweep()).result()
     runner.wait(30)
-    assert (runner.state, runner.run_id, len(runner.lrs), len(runner.losses)) == ("done", 1, 20, 20)
+    assert (runner.state, runner.run_id, len(runner.points)) == ("done", 1, 20)
     assert recorder.states == ["started", "done"]
     assert swept.is_restored()
 
@@ -115,8 +118,19 @@ def test_a_run_of_several_sweeps_tells_where_each_begins_and_how_many_points_are
     runner.run(swept.sweep(repeats=3)).result()
     runner.wait(30)
     assert told == [([0], 60), ([0], 60), ([0, 20], 60), ([0, 20, 40], 60)]
-    assert (runner.state, len(runner.losses)) == ("done", 60)
+    assert (runner.state, len(runner.points)) == ("done", 60)
     assert swept.is_restored()
+
+
+def test_a_listener_hears_of_points_at_most_so_often_and_of_each_sweeps_first_at_once(
+    recorder, swept
+):
+    runner = Runner(recorder, tell_seconds=1000)
+    told = []
+    recorder.fuses = {count: lambda: told.append(len(runner.points)) for count in range(1, 61)}
+    runner.run(swept.sweep(repeats=3)).result()
+    runner.wait(30)
+    assert told == [1, 21, 41]
 
 
 def test_a_sweep_that_ends_early_makes_the_whole_run_shorter(runner, recorder, swept):
@@ -128,7 +142,7 @@ def test_a_sweep_that_ends_early_makes_the_whole_run_shorter(runner, recorder, s
 
     runner.run(swept.sweep(loss_fn=explodes_once, repeats=2)).result()
     runner.wait(30)
-    assert (runner.starts, runner.total, len(runner.losses)) == ([0, 5], 25, 25)
+    assert (runner.starts, runner.total, len(runner.points)) == ([0, 5], 25, 25)
     assert runner.sweep.stop_reasons == ["non-finite loss", "completed"]
 
 
@@ -136,7 +150,7 @@ def test_stop_ends_all_sweeps_of_a_run_and_keeps_their_points(runner, recorder, 
     recorder.fuses[30] = lambda: runner.stop("enough")
     runner.run(swept.sweep(repeats=3)).result()
     runner.wait(30)
-    assert (runner.state, runner.starts, len(runner.losses)) == ("stopped", [0, 20], 30)
+    assert (runner.state, runner.starts, len(runner.points)) == ("stopped", [0, 20], 30)
     assert runner.sweep.stop_reasons == ["completed", "stopped"]
     assert swept.is_restored()
 
@@ -152,14 +166,14 @@ def test_the_thread_ends_when_there_is_nothing_to_do(runner, swept):
 
 def test_a_paused_sweep_takes_no_step_until_resumed(runner, recorder, swept):
     runner.run(swept.endless())
-    until(lambda: len(runner.losses) > 3)
+    until(lambda: len(runner.points) > 3)
     runner.pause().result()
-    count = len(runner.losses)
+    count = len(runner.points)
     with pytest.raises(TimeoutError, match=r"the sweep is still paused after 0.1 s; it goes on"):
         runner.wait(0.1)
-    assert len(runner.losses) == count
+    assert len(runner.points) == count
     runner.resume().result()
-    until(lambda: len(runner.losses) > count)
+    until(lambda: len(runner.points) > count)
     runner.stop().result()
     assert recorder.states == ["started", "paused", "running", "stopped"]
     assert swept.is_restored()
@@ -167,7 +181,7 @@ def test_a_paused_sweep_takes_no_step_until_resumed(runner, recorder, swept):
 
 def test_stop_is_answered_when_everything_is_restored(runner, swept):
     runner.run(swept.endless())
-    until(lambda: len(runner.losses) > 3)
+    until(lambda: len(runner.points) > 3)
     runner.stop("enough").result()
     assert swept.is_restored()
     assert (runner.state, runner.end_note, runner.active) == ("stopped", "enough", False)
@@ -188,11 +202,11 @@ def test_what_makes_no_sense_is_refused_with_the_state(runner, verb):
 
 def test_a_second_run_ends_the_first_and_is_the_one_waited_for(runner, recorder, swept):
     runner.run(swept.endless())
-    until(lambda: len(runner.losses) > 3)
+    until(lambda: len(runner.points) > 3)
     runner.run(swept.sweep(num_iter=200)).result()
     assert not runner.finished
     runner.wait(30)
-    assert (runner.state, runner.run_id, len(runner.losses)) == ("done", 2, 200)
+    assert (runner.state, runner.run_id, len(runner.points)) == ("done", 2, 200)
     assert recorder.states == ["started", "stopped", "started", "done"]
 
 
@@ -201,13 +215,13 @@ def test_whoever_waits_while_runs_follow_each_other_sees_the_last_one_end(runner
         runner.run(swept.sweep(num_iter=5))
         runner.run(swept.sweep(num_iter=7))
         runner.wait(30)
-        assert (runner.state, len(runner.losses)) == ("done", 7)
+        assert (runner.state, len(runner.points)) == ("done", 7)
     assert runner.run_id == 20
 
 
 def test_a_call_has_the_optimizer_to_itself(runner, swept):
     runner.run(swept.endless())
-    until(lambda: len(runner.losses) > 3)
+    until(lambda: len(runner.points) > 3)
     assert runner.call(swept.is_restored).result() is True
     assert runner.state == "stopped"
 
@@ -253,7 +267,7 @@ def test_what_the_users_code_raises_is_kept_and_everything_restored(runner, swep
 
     runner.run(swept.sweep(loss_fn=fails))
     runner.wait(30)
-    assert (runner.state, len(runner.losses)) == ("failed", 4)
+    assert (runner.state, len(runner.points)) == ("failed", 4)
     assert (runner.failure.type, runner.failure.message) == ("ZeroDivisionError", "in my loss")
     assert "test_runner.py, line" in runner.failure.where
     assert swept.is_restored()
@@ -284,13 +298,13 @@ def test_a_command_from_inside_a_step_is_carried_out_after_it(runner, swept, ver
 
     runner.run(swept.sweep(loss_fn=Commanding()))
     runner.wait(30)
-    assert (runner.state, len(runner.losses)) == (state, 1)
+    assert (runner.state, len(runner.points)) == (state, 1)
     assert swept.is_restored()
 
 
 def test_an_interrupted_wait_stops_and_restores(runner, swept):
     runner.run(swept.endless())
-    until(lambda: len(runner.losses) > 3)
+    until(lambda: len(runner.points) > 3)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
@@ -341,7 +355,7 @@ before = [parameter.detach().clone() for parameter in model.parameters()]
 
 class Silent:
     def started(self, runner): pass
-    stepped = changed = started
+    sweep_began = stepped = changed = started
 
 def fingerprint():
     same = all(map(torch.equal, before, model.parameters()))
@@ -351,7 +365,7 @@ def fingerprint():
 runner = Runner(Silent())
 runner.run(Series(Training(model=model, optimizer=optimizer, loader=loader), SweepSettings(
     num_iter=10**6, end_lr=0.1, diverge_threshold=None)))
-while len(runner.losses) < 5:
+while len(runner.points) < 5:
     time.sleep(0.001)
 {late}
 atexit.register(fingerprint)

@@ -48,6 +48,10 @@ def step_of(training, **settings):
     return TrainStep(training, SweepSettings(**settings), CPU)
 
 
+def point_of(step, batches):
+    return step.take(batches, 0, 0.1)
+
+
 def weights(training):
     return [parameter.detach().clone() for parameter in training.model.parameters()]
 
@@ -132,7 +136,7 @@ def test_the_users_gradient_scaler_is_as_it_was(used_before):
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
     training = swept(scaler=scaler)
     if used_before:
-        step_of(training)(batches(1))
+        point_of(step_of(training), batches(1))
     before, held = scaler.state_dict(), scaler._scale
     list(sweep_of(training))
     assert scaler.state_dict() == before
@@ -178,13 +182,13 @@ def test_a_loss_that_is_not_finite_ends_the_sweep_under_a_scaler_too():
 def test_accumulation_is_one_step_on_the_mean_of_its_micro_batches():
     taken, expected = swept(), swept()
     four = batches(4)
-    outcome = step_of(taken, accumulation_steps=4)(four)
+    point = point_of(step_of(taken, accumulation_steps=4), four)
     expected.optimizer.zero_grad()
     losses = [functional.cross_entropy(expected.model(x), y) for x, y in four]
     for loss in losses:
         (loss / 4).backward()
     expected.optimizer.step()
-    assert outcome.loss == pytest.approx(torch.stack(losses).mean().item())
+    assert point.loss == pytest.approx(torch.stack(losses).mean().item())
     assert all(map(torch.equal, weights(taken), weights(expected)))
 
 
@@ -214,7 +218,7 @@ def test_an_optimizer_that_needs_a_closure_gets_one_and_the_first_loss_is_record
     batch = batches(1)
     with torch.no_grad():
         before = functional.cross_entropy(model(batch[0][0]), batch[0][1]).item()
-    assert step_of(training)(batch).loss == before
+    assert point_of(step_of(training), batch).loss == before
     with torch.no_grad():
         after = functional.cross_entropy(model(batch[0][0]), batch[0][1]).item()
     assert after < before
@@ -258,7 +262,7 @@ def test_gradient_norms_are_those_before_clipping():
     training = swept()
     (batch,) = batches(1)
     expected = norm_of(training, batch)
-    clipped = step_of(training, clip_grad_norm=expected / 10)([batch])
+    clipped = point_of(step_of(training, clip_grad_norm=expected / 10), [batch])
     assert clipped.grad_norm == pytest.approx(expected, rel=1e-5)
     grads = torch.cat([p.grad.flatten() for p in training.model.parameters()])
     assert grads.norm().item() == pytest.approx(expected / 10, rel=1e-4)
@@ -268,13 +272,13 @@ def test_under_a_scaler_the_norm_is_that_of_the_unscaled_gradients():
     training = swept(scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
     (batch,) = batches(1)
     expected = norm_of(training, batch)
-    outcome = step_of(training, grad_norms=True)([batch])
-    assert outcome.grad_norm == pytest.approx(expected, rel=1e-4)
+    point = point_of(step_of(training, grad_norms=True), [batch])
+    assert point.grad_norm == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradients_are_clipped_by_value():
     training = swept()
-    step_of(training, clip_grad_value=1e-3)(batches(1))
+    point_of(step_of(training, clip_grad_value=1e-3), batches(1))
     largest = max(p.grad.abs().max().item() for p in training.model.parameters())
     assert largest == pytest.approx(1e-3)
 
@@ -283,9 +287,9 @@ def test_the_norm_of_a_sparse_gradient_is_known():
     model = nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(8, CLASSES))
     training = swept(model, SGD(model.parameters(), lr=0.1))
     batch = (torch.tensor([[1, 1], [2, 3]]), torch.tensor([0, 1]))
-    outcome = step_of(training, grad_norms=True)([batch])
+    point = point_of(step_of(training, grad_norms=True), [batch])
     parts = [p.grad.to_dense().flatten() for p in model.parameters()]
-    assert outcome.grad_norm == pytest.approx(torch.cat(parts).norm().item(), rel=1e-5)
+    assert point.grad_norm == pytest.approx(torch.cat(parts).norm().item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("share", "recorded"), [(math.inf, True), (0.0, False)])
@@ -337,7 +341,7 @@ def test_of_several_micro_batches_the_mean_is_reported():
 
     training = swept(loss_fn=None, compute_loss=compute_loss)
     step = step_of(training, accumulation_steps=2)
-    assert [step(batches(2)).metrics["value"] for _ in range(2)] == [1.5, 3.5]
+    assert [point_of(step, batches(2)).metrics["value"] for _ in range(2)] == [1.5, 3.5]
 
 
 @pytest.mark.parametrize(
@@ -395,13 +399,13 @@ def test_the_validation_loss_is_that_after_the_step_in_eval_mode():
     held = batches(3)
     step = step_of(training)
     step.validate_on(held)
-    outcome = step(batches(1))
+    point = point_of(step, batches(1))
     assert [m.training for m in training.model] == [True, False, True, True, True]
     statistics = training.model[1].running_mean.clone()
     training.model.eval()
     with torch.no_grad():
         losses = [functional.cross_entropy(training.model(x), y).item() for x, y in held]
-    assert outcome.val_loss == pytest.approx(sum(losses) / 3)
+    assert point.val_loss == pytest.approx(sum(losses) / 3)
     assert torch.equal(statistics, training.model[1].running_mean)
 
 
