@@ -143,7 +143,8 @@ def lr_find(
             points.append(point)
             if not point.index:
                 bar.total = series.total  # less than before if the last sweep ended early
-            bar.update()
+            if progress:
+                bar.update()
     return result_of(series, points)
 
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch import nn
+from torch import is_grad_enabled, is_inference_mode_enabled, nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.divergence import Divergence
@@ -75,7 +75,7 @@ class Iteration:
         if self._ranks is not None:
             with self._ranks.interrupts_noted(), _gradients_on():
                 return next(self._points)
-        if torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+        if is_grad_enabled() and not is_inference_mode_enabled():
             return next(self._points)
         with _gradients_on():
             return next(self._points)
@@ -262,12 +262,12 @@ class Sweep(Iteration):
         parts = range(self.settings.accumulation_steps)
         alone = len(parts) == 1
         claim, step, ranks = self._claim, self._step, self._ranks
+        stream = iter(batches)
         index = skipped = 0
         while index < len(lrs):
             if streams.out():
-                snapshot.note_changes(by_sweep=False)
-                streams.enter()
-            taken = [next(batches)] if alone else [next(batches) for _ in parts]
+                self._begin_slice(snapshot, streams, others)
+            taken = [next(stream)] if alone else [next(stream) for _ in parts]
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)
             used = writer.write(lrs[index])
@@ -280,11 +280,6 @@ class Sweep(Iteration):
                 point = self._agreed(point, index, used, ranks)
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=True)
-            if streams.due():
-                snapshot.note_changes(by_sweep=not others.ran())
-                streams.leave()
-                # Threads that wait for the interpreter get their turn now, with their own stream.
-                time.sleep(0)
             if point is None:
                 skipped += 1
                 if self._ends_without_point(skipped):
@@ -299,6 +294,17 @@ class Sweep(Iteration):
                 return index
         self.stop_reason = COMPLETED
         return index
+
+    def _begin_slice(
+        self, snapshot: Snapshot, streams: RandomStreams, others: OtherThreads
+    ) -> None:
+        if streams.inside:
+            snapshot.note_changes(by_sweep=not others.ran())
+            streams.leave()
+            # Threads that wait for the interpreter get their turn now, with their own stream.
+            time.sleep(0)
+        snapshot.note_changes(by_sweep=False)
+        streams.enter()
 
     def _agreed(self, point: Point | None, index: int, lr: float, ranks: Ranks) -> Point | None:
         """Return the point of all ranks together; None if they end here."""

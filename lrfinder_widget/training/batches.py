@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -45,29 +44,21 @@ class BatchStream:
         self._fixed = fixed
         self._on_start = on_start
         self._source = own_copy(loader)
-        self._iterator: Iterator[Any] | None = None
+        self._iterator: Iterator[Any] = iter(())
         self._iterator_with_workers: Any = None
         self._batches = 0
 
     def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self._iterator is None:
+        while True:
             self._start()
-        try:
-            batch = next(self._iterator)  # type: ignore[arg-type]
-        except StopIteration:
-            self._start()
-            try:
-                batch = next(self._iterator)  # type: ignore[arg-type]
-            except StopIteration:
-                raise SettingsError(self._dry()) from None
-        self._batches += 1
-        if self._fixed and self._batches == 1:
-            self.close()
-            self._iterator = itertools.repeat(batch)
-        return batch
+            before = self._batches
+            for batch in self._iterator:
+                self._batches += 1
+                yield batch
+                while self._fixed:
+                    yield batch
+            if self._batches == before:
+                raise SettingsError(self._dry())
 
     def _start(self) -> None:
         self._on_start()
@@ -87,11 +78,11 @@ class BatchStream:
 
     def close(self) -> None:
         """Let go of the iterator; a generator of the user's runs its ``finally``."""
-        iterator, self._iterator = self._iterator, None
+        iterator, self._iterator = self._iterator, iter(())
         if callable(getattr(iterator, "_shutdown_workers", None)):
             self._iterator_with_workers = iterator
         elif callable(getattr(iterator, "close", None)):
-            iterator.close()  # type: ignore[union-attr]
+            iterator.close()  # type: ignore[attr-defined]
 
     def end_workers(self) -> None:
         """Wait for the worker processes of a closed iterator to end, which may take a while."""

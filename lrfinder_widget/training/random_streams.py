@@ -131,15 +131,15 @@ class RandomStreams:
         self._streams = [_Stream(generator, seed, repeat) for generator in shared_generators()]
         self.inside = False
         self._ends = 0.0
-        # Whether somebody ran since the sweep entered, as known when the step began.
-        self._beside = False
         self._expected = False
         self._others = others
 
     def out(self) -> bool:
-        """Return whether the sweep has to enter before it draws."""
-        self._beside = self._others.ran()
-        return self._beside or not self.inside
+        """Return whether the sweep has to enter, or enter anew, before it draws.
+
+        Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
+        """
+        return not self.inside or time.perf_counter() >= self._ends or self._others.ran()
 
     def enter(self) -> None:
         """Put the sweep's stream in place."""
@@ -154,13 +154,6 @@ class RandomStreams:
     def expect_draws(self) -> None:
         """Tell that the sweep draws in this slice though it may not in others (a new epoch)."""
         self._expected = True
-
-    def due(self) -> bool:
-        """Return whether the sweep has had its slice.
-
-        Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
-        """
-        return self._beside or time.perf_counter() >= self._ends
 
     def leave(self) -> None:
         """Put the notebook's stream in place, if it is not there."""

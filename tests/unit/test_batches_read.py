@@ -44,7 +44,7 @@ def find(loader, **settings):
 
 
 def test_a_fixed_batch_is_given_again_and_again():
-    stream = BatchStream(list(numbered()), fixed=True)
+    stream = iter(BatchStream(list(numbered()), fixed=True))
     assert numbers(next(stream) for _ in range(5)) == [0] * 5
 
 
