@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,7 @@ class BatchStream:
         self._batches = 0
 
     def __iter__(self) -> Iterator[Any]:
-        while True:
+        for starts in itertools.count():
             self._start()
             before = self._batches
             for batch in self._iterator:
@@ -57,7 +58,8 @@ class BatchStream:
                 yield batch
                 while self._fixed:
                     yield batch
-            if self._batches == before:
+            # A stateful loader that stands at the end of an epoch has nothing at its first start.
+            if self._batches == before and starts:
                 raise SettingsError(self._dry())
 
     def _start(self) -> None:
