@@ -1,8 +1,9 @@
 """The same training, swept in four ways; imported by the kernel that is measured.
 
 Every way trains its own copy of one model on its own loader over one data set, with one loss
-function. That function notes the time, so that a step is what lies between two of its calls:
-batch, forward, backward, optimizer step, and whatever the sweep adds.
+function. That function stops the clock every now and then, takes a few steps of a bare loop, and
+goes on: so both are timed on the same thread within the same tenth of a second, whatever else the
+machine does.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,8 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 START, END = 1e-7, 1.0
-# Workers start, kernels are chosen and the loss is looked at in the first steps.
-WARM_UP = 20
+# Steps between two looks at the clock, of the sweep and of the bare loop. The messages of a live
+# sweep go by the clock, and so weigh 4/3 times as much on its steps as they would alone.
+SWEPT, BARE = 90, 30
+# Bare steps that are not timed: caches have to fill again.
+REFILL = 5
+# Chunks at the beginning: workers start, kernels are chosen and the loss is looked at.
+WARM_UP = 2
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -36,13 +43,66 @@ _inputs = torch.randn(8192, 20)
 _data = TensorDataset(_inputs, (_inputs @ torch.randn(20, 2)).argmax(1))
 _model = nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 2))
 
-# When the loss was asked, on the wall's clock and on the clock of the thread's own work.
-stamps: list[tuple[float, float]] = []
+
+class Alternation:
+    """Times a sweep's steps in chunks, and bare steps before and after each.
+
+    Attributes
+    ----------
+    swept, bare : list of (float, float)
+        Seconds a step of each chunk, on the wall's clock and on that of the thread's own work.
+    """
+
+    def __init__(self) -> None:
+        self.swept: list[tuple[float, float]] = []
+        self.bare: list[tuple[float, float]] = []
+        self._asked = 0
+        self._began = (0.0, 0.0)
+        self._bare = bare_steps()
+
+    def ask(self) -> None:
+        """Take note of a step of the sweep."""
+        if self._asked % SWEPT == 0:
+            if self._asked:
+                self.swept.append(_a_step(self._began, SWEPT))
+            self._take_bare(REFILL)
+            began = _clocks()
+            self._take_bare(BARE)
+            self.bare.append(_a_step(began, BARE))
+            self._began = _clocks()
+        self._asked += 1
+
+    def _take_bare(self, count: int) -> None:
+        for _ in range(count):
+            next(self._bare)
+
+    def chunks(self) -> list[list[float]]:
+        """Return for each chunk the seconds a step of sweep and bare loop, on both clocks."""
+        beside = itertools.pairwise(self.bare)
+        pairs = zip(self.swept, beside, strict=False)
+        return [
+            [wall, (before[0] + after[0]) / 2, work, (before[1] + after[1]) / 2]
+            for (wall, work), (before, after) in pairs
+        ][WARM_UP:]
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.thread_time()
+
+
+def _a_step(began: tuple[float, float], steps: int) -> tuple[float, float]:
+    wall, work = _clocks()
+    return (wall - began[0]) / steps, (work - began[1]) / steps
+
+
+# None where a sweep is to be left alone.
+alternation: Alternation | None = None
 
 
 def timed_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy that notes when it was asked."""
-    stamps.append((time.perf_counter(), time.thread_time()))
+    """Cross-entropy that looks at the clock."""
+    if alternation is not None:
+        alternation.ask()
     return cross_entropy(output, target)
 
 
@@ -53,39 +113,49 @@ def fresh() -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[Any]]:
     return model, optimizer, DataLoader(_data, batch_size=32, shuffle=True)
 
 
-def seconds_a_step(expected: int) -> tuple[float, float]:
-    """Return the mean step of the sweep that has just ended: its duration and its work."""
-    if len(stamps) != expected:
-        raise RuntimeError(f"the sweep ended after {len(stamps)} of {expected} steps")
-    first, last = stamps[WARM_UP], stamps[-1]
-    steps = expected - 1 - WARM_UP
-    return (last[0] - first[0]) / steps, (last[1] - first[1]) / steps
+def begin() -> None:
+    """Begin to time anew."""
+    global alternation  # noqa: PLW0603 - what the loss closes over, a sweep would put back
+    alternation = Alternation()
 
 
-def _timed(sweep: Callable[[int], None], steps: int) -> tuple[float, float]:
-    stamps.clear()
+def chunks() -> list[list[float]]:
+    """Return what was timed; see `Alternation.chunks`."""
+    return alternation.chunks() if alternation is not None else []
+
+
+def _timed(sweep: Callable[[int], None], steps: int) -> list[list[float]]:
+    begin()
     sweep(steps)
-    return seconds_a_step(steps)
+    return chunks()
 
 
-def bare(steps: int) -> tuple[float, float]:
-    """Time the training loop that everybody writes."""
+def bare_steps(loss_fn: Any = cross_entropy) -> Iterator[None]:
+    """Train in the loop that everybody writes, step by step."""
     model, optimizer, loader = fresh()
     group = optimizer.param_groups[0]
+    lrs: list[float] = []
+    losses: list[float] = []
+    batches = _endless(loader)
+    for lr in itertools.cycle(np.geomspace(START, END, 1000).tolist()):
+        inputs, targets = next(batches)
+        group["lr"] = lr
+        optimizer.zero_grad()
+        loss = loss_fn(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        lrs.append(lr)
+        losses.append(loss.item())
+        yield
+
+
+def bare(steps: int) -> list[list[float]]:
+    """Time the bare loop against itself: what differs is chance."""
 
     def sweep(steps: int) -> None:
-        lrs: list[float] = []
-        losses: list[float] = []
-        batches = _endless(loader)
-        for lr in np.geomspace(START, END, steps).tolist():
-            inputs, targets = next(batches)
-            group["lr"] = lr
-            optimizer.zero_grad()
-            loss = timed_loss(model(inputs), targets)
-            loss.backward()
-            optimizer.step()
-            lrs.append(lr)
-            losses.append(loss.item())
+        training = bare_steps(timed_loss)
+        for _ in range(steps):
+            next(training)
 
     return _timed(sweep, steps)
 
@@ -95,7 +165,7 @@ def _endless(loader: DataLoader[Any]) -> Iterator[Any]:
         yield from loader
 
 
-def headless(steps: int) -> tuple[float, float]:
+def headless(steps: int) -> list[list[float]]:
     """Time `lr_find` without its progress bar."""
     ours = fresh()
 
@@ -105,7 +175,7 @@ def headless(steps: int) -> tuple[float, float]:
     return _timed(sweep, steps)
 
 
-def peer(steps: int) -> tuple[float, float]:
+def peer(steps: int) -> list[list[float]]:
     """Time torch-lr-finder's `range_test`; its progress bar and its prints go nowhere."""
     import torch_lr_finder.lr_finder as theirs
 

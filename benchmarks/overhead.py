@@ -20,16 +20,17 @@ import peer
 from page import Page
 from report import Row, publish
 
-Blocks = dict[str, list[float]]
+# For each way the chunks of `contenders.Alternation`.
+Chunks = dict[str, list[list[float]]]
 
 WAYS = ("bare", "headless", "live", "peer")
 LABELS = {
-    "bare": "bare loop",
+    "bare": "bare loop itself",
     "headless": "lr_find",
     "live": "live widget",
     "peer": peer.REQUIREMENT.replace("==", " "),
 }
-STEPS = 1000  # a block of about half a second: every kind of message falls into it
+STEPS = 3000
 STOPS = 20
 SPIN = "spinning, end = True, False\nwhile not end:\n    pass\nspinning = False"
 ENDLESS = 100_000
@@ -39,18 +40,17 @@ WATCHED_SECONDS = 4.0
 def main() -> None:
     """Measure everything and say so."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=30, help="blocks of each way (30)")
+    arguments.add_argument("--rounds", type=int, default=10, help="sweeps of each way (10)")
     rounds = arguments.parse_args().rounds
     ground.one_torch_thread()
     peers = peer.install()
     rows: list[Row] = []
-    details: dict[str, Any] = {"peer": peer.REQUIREMENT, "steps_a_block": STEPS}
+    details: dict[str, Any] = {"peer": peer.REQUIREMENT, "steps_a_sweep": STEPS}
     with ground.kernel() as kernel:
         # At the end of the path: the project's own packages come first.
         kernel.run(f"import sys; sys.path.append({str(peers)!r})\nimport contenders")
-        blocks = time_steps(kernel, rounds)
-        details["seconds_a_step"], details["processor_seconds_a_step"] = blocks
-        rows += step_rows(*blocks)
+        details["chunks"] = chunks = time_steps(kernel, rounds)
+        rows += step_rows(chunks)
     with ground.kernel() as kernel:
         details["controls"] = controls = time_controls(kernel)
         rows += control_rows(controls)
@@ -59,67 +59,55 @@ def main() -> None:
     publish("overhead", rows, details)
 
 
-def time_steps(kernel: Any, rounds: int) -> tuple[Blocks, Blocks]:
-    """Run the ways block after block, every second round backwards, so that drift cancels.
-
-    Returns how long a step took in each block, and how long its thread worked.
-    """
-    kernel.run(f"w = contenders.widget({STEPS})\ndisplay(w)")
+def time_steps(kernel: Any, rounds: int) -> Chunks:
+    """Sweep in each way in turn, bare steps among those of the sweep."""
+    kernel.run(f"contenders.begin()\nw = contenders.widget({STEPS})\ndisplay(w)")
     page = Page(kernel, "w")
     page.greet()
 
-    def block(way: str) -> list[float]:
+    def sweep(way: str) -> list[list[float]]:
         if way != "live":
             return list(kernel.evaluate(f"contenders.{way}({STEPS})"))
-        kernel.evaluate("contenders.stamps.clear()")
+        kernel.evaluate("contenders.begin()")
         page.run()
         page.wait("done")
         page.forget()
-        return list(kernel.evaluate(f"contenders.seconds_a_step({STEPS})"))
+        return list(kernel.evaluate("contenders.chunks()"))
 
-    for way in WAYS:  # what is done once (imports, caches) is no part of a step
-        block(way)
-    durations: Blocks = {way: [] for way in WAYS}
-    work: Blocks = {way: [] for way in WAYS}
+    chunks: Chunks = {way: [] for way in WAYS}
     for number in range(rounds):
-        for way in WAYS if number % 2 == 0 else reversed(WAYS):
-            lasted, worked = block(way)
-            durations[way].append(lasted)
-            work[way].append(worked)
+        for way in WAYS:
+            chunks[way] += sweep(way)
         print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    return durations, work
+    return chunks
 
 
-def step_rows(blocks: Blocks, work: Blocks) -> list[Row]:
-    """Compare the ways within each round."""
-    budgets = {"live": 1.05, "headless": 1.03, "peer": None}
-    rows = [
-        Row(
-            f"{LABELS[way]}, fastest block",
-            f"{1e6 * min(blocks[way]):.0f} µs a step",
-            1e6 * min(blocks[way]),
+def step_rows(chunks: Chunks) -> list[Row]:
+    """Compare each way with the bare steps around it."""
+    budgets = {"live": 1.05, "headless": 1.03}
+    rows = []
+    for way in WAYS:
+        swept, bare = (statistics.median(chunk[at] for chunk in chunks[way]) for at in (0, 1))
+        ratio = statistics.median(chunk[0] / chunk[1] for chunk in chunks[way])
+        limit = budgets.get(way)
+        rows.append(
+            Row(
+                f"{LABELS[way]} against bare loop",
+                f"{ratio:.3f}x ({1e6 * swept:.0f} / {1e6 * bare:.0f} µs a step)",
+                ratio,
+                "" if limit is None else f"≤ {limit:.2f}x",
+                limit,
+            )
         )
-        for way in WAYS
-    ]
-    for way, limit in budgets.items():
-        ratio = median_of(blocks, way, lambda ours, bare: ours / bare)
-        budget = "" if limit is None else f"≤ {limit:.2f}x"
-        what = f"{LABELS[way]} against {LABELS['bare']}"
-        rows.append(Row(what, f"{ratio:.3f}x", ratio, budget, limit))
-    extra = median_of(blocks, "headless", lambda ours, bare: 1e6 * (ours - bare))
+    extra = statistics.median(1e6 * (chunk[0] - chunk[1]) for chunk in chunks["headless"])
     rows.append(Row("lr_find on top of bare loop", f"{extra:.1f} µs a step", extra, "≤ 15 µs", 15))
     # A busy machine stretches durations more than it does work.
     for way in ("headless", "live"):
-        extra = median_of(work, way, lambda ours, bare: 1e6 * (ours - bare))
-        what = f"{LABELS[way]} on top of bare loop, processor time of its thread"
-        rows.append(Row(what, f"{extra:.1f} µs a step", extra))
+        ratio = statistics.median(chunk[2] / chunk[3] for chunk in chunks[way])
+        what = f"{LABELS[way]} against bare loop, processor time of its thread"
+        rows.append(Row(what, f"{ratio:.3f}x", ratio))
     return rows
-
-
-def median_of(blocks: Blocks, way: str, compare: Any) -> float:
-    """Return the median over the rounds of a comparison with the bare loop."""
-    return statistics.median(map(compare, blocks[way], blocks["bare"]))
 
 
 def time_controls(kernel: Any) -> dict[str, Any]:
