@@ -50,7 +50,7 @@ test-front-end: $(MODULES) $(BUNDLE) $(BROWSER) ## Vitest, in Chromium
 
 test-python: $(INSTALLED) $(BUNDLE) $(BROWSER) ## pytest: without a browser, over processes, against a kernel, in JupyterLab
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/command
-	$(BIN)/pytest -q tests/distributed tests/kernel tests/browser
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/distributed tests/kernel tests/browser
 
 bench: $(INSTALLED) $(BUNDLE) $(BROWSER) ## time per step, bytes on the wire and suggestions, beside the peers
 	$(BIN)/python benchmarks/overhead.py

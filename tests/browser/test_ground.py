@@ -3,7 +3,7 @@ def test_a_notebook_opens_runs_its_cells_and_answers(notebook):
     tab.run(0)
     assert tab.evaluate("x * 7") == 42
     tab.run(1, wait=False)
-    tab.until("busy")
+    tab.until("globals().get('busy')")
     assert not tab.is_finished(1)
     tab.wait_cell(1)
     tab.run(2)
