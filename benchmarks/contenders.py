@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 START, END = 1e-7, 1.0
 # Steps between two looks at the clock, of the sweep and of the bare loop. The messages of a live
-# sweep go by the clock, and so weigh 4/3 times as much on its steps as they would alone.
+# sweep go by the clock, and so weigh 1.4 times as much on its steps as they would alone.
 SWEPT, BARE = 90, 30
 # Bare steps that are not timed: caches have to fill again.
 REFILL = 5
@@ -76,8 +76,10 @@ class Alternation:
         for _ in range(count):
             next(self._bare)
 
-    def chunks(self) -> list[list[float]]:
+    def chunks(self, expected: int) -> list[list[float]]:
         """Return for each chunk the seconds a step of sweep and bare loop, on both clocks."""
+        if self._asked != expected:
+            raise RuntimeError(f"the sweep ended after {self._asked} of {expected} steps")
         beside = itertools.pairwise(self.bare)
         pairs = zip(self.swept, beside, strict=False)
         return [
@@ -119,15 +121,15 @@ def begin() -> None:
     alternation = Alternation()
 
 
-def chunks() -> list[list[float]]:
+def chunks(expected: int) -> list[list[float]]:
     """Return what was timed; see `Alternation.chunks`."""
-    return alternation.chunks() if alternation is not None else []
+    return alternation.chunks(expected) if alternation is not None else []
 
 
 def _timed(sweep: Callable[[int], None], steps: int) -> list[list[float]]:
     begin()
     sweep(steps)
-    return chunks()
+    return chunks(steps)
 
 
 def bare_steps(loss_fn: Any = cross_entropy) -> Iterator[None]:

@@ -72,7 +72,7 @@ def time_steps(kernel: Any, rounds: int) -> Chunks:
         page.run()
         page.wait("done")
         page.forget()
-        return list(kernel.evaluate("contenders.chunks()"))
+        return list(kernel.evaluate(f"contenders.chunks({STEPS})"))
 
     chunks: Chunks = {way: [] for way in WAYS}
     for number in range(rounds):

@@ -9,42 +9,48 @@ _WINDOW = 8
 _SLOWED_FACTOR = 4.0
 # Below this nobody notices, whatever the factor.
 _SLOWED_SECONDS = 0.002
+_TWO_LOOKS = 2
+# When somebody looked, and how many steps there were.
+_Look = tuple[float, int]
 
 
 class Pace:
     """What a sweep's steps took between the last looks at the clock; times are in seconds."""
 
     def __init__(self) -> None:
-        # When somebody looked, and how many steps there were.
-        self._looks: deque[tuple[float, int]] = deque(maxlen=_WINDOW + 1)
+        self._looks: deque[_Look] = deque(maxlen=_WINDOW + 1)
+        self._before: float | None = None
         self._best = float("inf")
 
     def begin(self, now: float, steps: int) -> None:
         """Count from here on: what came before prepared a sweep, or was a pause."""
-        self._looks.clear()
-        self._looks.append((now, steps))
+        self._before = self.seconds_a_step
+        # A new one: another thread may be reading the old one.
+        self._looks = deque([(now, steps)], maxlen=_WINDOW + 1)
 
     def look(self, now: float, steps: int) -> None:
         """Take the time after `steps` steps."""
         self._looks.append((now, steps))
-        if len(self._looks) > _WINDOW:
-            self._best = min(self._best, self.seconds_a_step or self._best)
+        first = self._looks[0]
+        if steps - first[1] >= _WINDOW:
+            self._best = min(self._best, _mean(first, (now, steps)) or self._best)
 
     @property
     def seconds_a_step(self) -> float | None:
         """Mean of the recent steps; None before there are any."""
-        if not self._looks:
-            return None
-        (began, first), (now, last) = self._looks[0], self._looks[-1]
-        return (now - began) / (last - first) if last > first else None
+        looks = [*self._looks]
+        mean = _mean(looks[0], looks[-1]) if looks else None
+        return self._before if mean is None else mean
 
     @property
     def slowed(self) -> bool:
         """Whether steps now take several times what they took at best."""
-        now = self.seconds_a_step
-        return (
-            now is not None
-            and len(self._looks) > _WINDOW
-            and now > _SLOWED_SECONDS
-            and now > _SLOWED_FACTOR * self._best
-        )
+        looks = [*self._looks]
+        # Over two looks, not one slow batch alone.
+        now = _mean(looks[-3], looks[-1]) if len(looks) > _TWO_LOOKS else None
+        return now is not None and now > max(_SLOWED_SECONDS, _SLOWED_FACTOR * self._best)
+
+
+def _mean(begin: _Look, end: _Look) -> float | None:
+    (began, first), (ended, last) = begin, end
+    return (ended - began) / (last - first) if last > first else None

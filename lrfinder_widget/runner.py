@@ -94,6 +94,7 @@ class Runner:
         self._listener = listener
         self._tell_seconds = tell_seconds
         self._next_telling = 0.0
+        self._told = 0
         self._condition = threading.Condition()
         self._queue: deque[_Command] = deque()
         self._thread: threading.Thread | None = None
@@ -243,6 +244,7 @@ class Runner:
         self.run_id += 1
         self.sweep = sweep
         self.points = Points()
+        self._told = 0
         self.starts, self.total = [0], sweep.total
         self.failure = None
         self.end_note = ""
@@ -295,6 +297,7 @@ class Runner:
         try:
             point = next(sweep)
             if point is None:  # nothing new of a sweep that runs elsewhere
+                self._tell_rest()
                 return
             self.points.append(point)
             now = time.monotonic()
@@ -307,12 +310,22 @@ class Runner:
                 return
             elif sweep.trains:
                 self.pace.look(now, len(self.points))
-            self._next_telling = now + self._tell_seconds
-            self._listener.stepped(self)
+            self._tell_points(now)
         except StopIteration:
             self._set_state(DONE)
         except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
             self._fail(error)
+
+    def _tell_points(self, now: float) -> None:
+        self._next_telling = now + self._tell_seconds
+        self._told = len(self.points)
+        self._listener.stepped(self)
+
+    def _tell_rest(self) -> None:
+        """Tell of the end of a burst that came too soon after its beginning."""
+        now = time.monotonic()
+        if self._told < len(self.points) and now >= self._next_telling:
+            self._tell_points(now)
 
     def _end(self, state: str, note: str) -> None:
         if not self.active or self.sweep is None:
@@ -344,9 +357,9 @@ class Runner:
 
 _CLOSED = "this widget is closed; make a new LRFinderWidget"
 
-# Waits wake this often, so that an interrupt is seen. On Linux a signal wakes them by itself, and
-# each waking of the main thread makes the sweep look what it did.
-_POLL_SECONDS = 1.0 if sys.platform == "linux" else 0.05
+# Waits wake this often, so that an interrupt is seen. On Linux a signal to the main thread wakes
+# them by itself, and each waking makes the sweep look what the main thread did.
+_POLL_SECONDS = 0.2 if sys.platform == "linux" else 0.05
 
 
 # A step that takes longer does not hold up the interpreter's exit.

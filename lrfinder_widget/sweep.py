@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -161,7 +162,7 @@ class Sweep(Iteration):
         self._claim = claim or Claim(training.model, training.optimizer, displace)
         device = input_device(training.model, self.settings.device)
         self._step = TrainStep(training, self.settings, device)
-        self._streams: RandomStreams | None = None
+        self._leave_slice: Callable[[], None] = lambda: None
         self._points = self.points() if claim is not None else self._claimed_points()
         self.stop_reason = STOPPED
         self.notes: list[str] = []
@@ -178,8 +179,7 @@ class Sweep(Iteration):
 
     def rest(self) -> None:
         """Let other threads have the process's random generators while no step is taken."""
-        if self._streams is not None:
-            self._streams.leave()
+        self._leave_slice()
 
     def _claimed_points(self) -> PointGenerator:
         try:
@@ -196,11 +196,12 @@ class Sweep(Iteration):
         training, settings = self._training, self.settings
         snapshot = Snapshot(training, settings.snapshot)
         others = OtherThreads()
-        streams = self._streams = RandomStreams(others, settings.seed, self._repeat)
+        streams = RandomStreams(others, settings.seed, self._repeat)
+        self._leave_slice = partial(_leave_slice, snapshot, streams, others)
         batches = BatchStream(
             training.loader, fixed=settings.fixed_batch, on_start=streams.expect_draws
         )
-        steps = self._steps(snapshot, streams, others, batches)
+        steps = self._steps(snapshot, streams, batches)
         count = 0
         try:
             self._prepare(snapshot, streams)
@@ -227,7 +228,7 @@ class Sweep(Iteration):
                 endings.callback(streams.leave)
                 endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
                 endings.callback(batches.close)
-                self._streams = None
+                self._leave_slice = lambda: None
         return count
 
     def _prepare(self, snapshot: Snapshot, streams: RandomStreams) -> None:
@@ -253,7 +254,6 @@ class Sweep(Iteration):
         self,
         snapshot: Snapshot,
         streams: RandomStreams,
-        others: OtherThreads,
         batches: BatchStream,
     ) -> PointGenerator:
         writer = RateWriter(self._training.optimizer, self.settings.groups)
@@ -266,7 +266,11 @@ class Sweep(Iteration):
         index = skipped = 0
         while index < len(lrs):
             if streams.out():
-                self._begin_slice(snapshot, streams, others)
+                self._leave_slice()
+                # Threads that wait for the interpreter get their turn now, with their own stream.
+                time.sleep(0)
+                snapshot.note_changes(by_sweep=False)
+                streams.enter()
             taken = [next(stream)] if alone else [next(stream) for _ in parts]
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)
@@ -294,17 +298,6 @@ class Sweep(Iteration):
                 return index
         self.stop_reason = COMPLETED
         return index
-
-    def _begin_slice(
-        self, snapshot: Snapshot, streams: RandomStreams, others: OtherThreads
-    ) -> None:
-        if streams.inside:
-            snapshot.note_changes(by_sweep=not others.ran())
-            streams.leave()
-            # Threads that wait for the interpreter get their turn now, with their own stream.
-            time.sleep(0)
-        snapshot.note_changes(by_sweep=False)
-        streams.enter()
 
     def _agreed(self, point: Point | None, index: int, lr: float, ranks: Ranks) -> Point | None:
         """Return the point of all ranks together; None if they end here."""
@@ -382,6 +375,13 @@ def check_trainable(training: Training) -> None:
             "the optimizer holds none of the model's parameters; build it from "
             "model.parameters() of this very model (after moving or wrapping it)"
         )
+
+
+def _leave_slice(snapshot: Snapshot, streams: RandomStreams, others: OtherThreads) -> None:
+    """Let others have the generators; what changed in the slice is the sweep's if nobody ran."""
+    if streams.inside:
+        snapshot.note_changes(by_sweep=not others.ran())
+        streams.leave()
 
 
 @contextmanager

@@ -48,7 +48,7 @@ class BatchLoss:
         self._compute = training.compute_loss
         self._device = device
         self._layout: Callable[[Any], Parts] | None = None
-        # Pairs of an input and a target that nothing has to be done to.
+        # The first batch was a pair of an input and a target that nothing has to be done to.
         self._is_plain = False
         self._loss: Loss | None = None
         self._checked = False
@@ -60,7 +60,9 @@ class BatchLoss:
     def __call__(self, batch: Any) -> Tensor:
         """Return the loss on `batch`, a scalar."""
         if self._loss is not None and self._is_plain:
-            return self._loss(self._model(batch[0]), batch[1])
+            inputs, target = batch[0], batch[1]
+            if type(inputs) is type(target) is Tensor and inputs.is_cpu and target.is_cpu:
+                return self._loss(self._model(inputs), target)
         if self._compute is not None:
             return self._computed(to_device(batch, self._device))
         device = self._device

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_END = object()
+
+
 class BatchStream:
     """Batches without end: the loader is started again whenever it is exhausted.
 
@@ -53,7 +56,8 @@ class BatchStream:
         for starts in itertools.count():
             self._start()
             before = self._batches
-            for batch in self._iterator:
+            # No `for`: it would ask the iterator for an iterator, and hold on to it past `close`.
+            while (batch := next(self._iterator, _END)) is not _END:
                 self._batches += 1
                 yield batch
                 while self._fixed:

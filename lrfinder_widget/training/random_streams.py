@@ -1,9 +1,10 @@
 """The generators that the whole process shares, lent to the sweep and given back.
 
 A sweep draws (dropout, shuffling, augmentation) from the same generators as the notebook's cells.
-While it trains, they carry a stream of the sweep's own; a few milliseconds later, between two
-steps, they carry the notebook's again. So a sweep neither advances nor repeats what the notebook
-draws, and what another cell draws or seeds meanwhile is noticed and kept.
+While it trains, they carry a stream of the sweep's own; between two slices of it, a fifth of a
+second each or a step beside a cell that runs, they carry the notebook's again. So a sweep neither
+advances nor repeats what the notebook draws, and what another cell draws or seeds meanwhile is
+noticed and kept.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ class Pages:
 
     def sweep_began(self, runner: Runner) -> None:
         """Tell what its first step taught."""
-        if len(runner.starts) > 1:
+        if len(runner.points) > 1:
             self._sweep_ended(runner)
         elif runner.sweep is not None:
             facts = {"loss": runner.sweep.loss_name, "optimizer": self._optimizer()}

@@ -235,3 +235,94 @@ def test_a_validation_loader_that_cannot_be_used_is_refused(held, message):
     with pytest.raises(SettingsError, match=message):
         lr_find(training.model, training.optimizer, training.loader, val_loader=held)
     assert differences(before, training.trace()) == []
+
+
+class Forwards:
+    """An iterator that has nothing but `__next__`."""
+
+    def __init__(self, batches):
+        self.next_batch = iter(batches)
+
+    def __next__(self):
+        return next(self.next_batch)
+
+
+class Loader:
+    """A loader whose iterators are made by a function."""
+
+    def __init__(self, start):
+        self.start = start
+
+    def __iter__(self):
+        return self.start()
+
+
+def test_an_iterator_that_has_only_next_is_read():
+    stream = iter(BatchStream(Loader(lambda: Forwards(numbered(3)))))
+    assert numbers(next(stream) for _ in range(7)) == [0, 1, 2, 0, 1, 2, 0]
+
+
+class Afresh:
+    """A loader that returns itself from `__iter__`, and starts afresh there."""
+
+    starts = 0
+
+    def __len__(self):
+        return 3
+
+    def __iter__(self):
+        self.starts += 1
+        self.batches = numbered(3)
+        return self
+
+    def __next__(self):
+        return next(self.batches)
+
+
+def test_a_loader_that_returns_itself_is_started_once_an_epoch():
+    loader = Afresh()
+    stream = iter(BatchStream(loader))
+    assert numbers(next(stream) for _ in range(7)) == [0, 1, 2, 0, 1, 2, 0]
+    assert loader.starts == 3
+
+
+class Tidying(torch.utils.data.IterableDataset):
+    """Counts epochs, and draws, when one is over."""
+
+    def __init__(self):
+        self.epoch = 0
+
+    def __iter__(self):
+        try:
+            yield from numbered()
+        finally:
+            self.epoch += 1
+            torch.rand(1)
+
+
+@pytest.mark.parametrize("ending", ["stopped", "raised"])
+def test_what_a_dataset_does_when_it_is_let_go_comes_before_everything_is_put_back(ending):
+    model, optimizer = parts()
+    data = Tidying()
+    loader = torch.utils.data.DataLoader(data, batch_size=None)
+    training = Training(model=model, optimizer=optimizer, loader=loader, loss_fn=fails_at_the_fifth)
+    state = torch.get_rng_state()
+    sweep = Series(training, SweepSettings(num_iter=20, start_lr=1e-3, end_lr=0.1))
+    LOSSES.clear()
+    if ending == "raised":
+        with pytest.raises(ZeroDivisionError) as raised:
+            list(sweep)
+        assert raised.tb  # which holds on to the frames of the sweep
+    else:
+        list(itertools.islice(sweep, 3))
+        sweep.close()
+    assert data.epoch == 0
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+LOSSES = []
+
+
+def fails_at_the_fifth(output, target):
+    LOSSES.append(1)
+    return functional.cross_entropy(output, target) * (1 / (5 - len(LOSSES)))

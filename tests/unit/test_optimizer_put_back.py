@@ -180,3 +180,14 @@ def test_counters_of_a_custom_optimizer_count_on():
     training.train(1)
     group = optimizer.param_groups[0]
     assert (optimizer.calls, group["k"], group["trace"]) == (4, 4, [1, 2, 3, 4])
+
+
+def test_what_the_optimizer_changed_in_the_last_step_before_a_pause_is_put_back():
+    model = mlp()
+    training = training_with(model=model, optimizer=LateChange(model.parameters(), at=8))
+    with training.sweep(num_iter=20) as sweep:
+        for _ in range(8):
+            next(sweep)
+        sweep.rest()
+        next(sweep)
+    assert training.optimizer.param_groups[0]["weight_decay"] == 0

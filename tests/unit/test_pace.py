@@ -41,9 +41,18 @@ def test_what_nobody_notices_is_not_slowed():
     assert not paced(*[1e-5] * 10, *[1e-3] * 8).slowed
 
 
+def test_a_cell_that_begins_to_spin_with_the_sweep_slows_it():
+    pace = Pace()
+    pace.begin(100.0, 1)
+    pace.look(100.12, 22)  # twenty steps of half a millisecond, and one beside the cell
+    pace.look(100.23, 23)
+    pace.look(100.34, 24)
+    assert pace.slowed
+
+
 def test_a_pause_is_not_taken_for_slowness():
-    pace = paced(*[0.001] * 10, *[0.02] * 8)
+    pace = paced(*[0.001] * 18)
     pace.begin(200.0, 19)
-    assert (pace.slowed, pace.seconds_a_step) == (False, None)
-    pace.look(200.001, 20)
-    assert pace.seconds_a_step == pytest.approx(0.001)
+    assert (pace.slowed, pace.seconds_a_step) == (False, pytest.approx(0.001))
+    pace.look(200.003, 20)
+    assert pace.seconds_a_step == pytest.approx(0.003)
