@@ -39,16 +39,14 @@ def read_choice(journal: str | os.PathLike[str]) -> float | None:
     Raises
     ------
     LRFinderError
-        If the file holds something else than a learning rate.
+        If the file cannot be read, or holds something else than a learning rate.
     """
     path = choice_path(journal)
     try:
-        text = path.read_text(encoding="utf-8")
+        return _rate_of(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    try:
-        return _rate_of(json.loads(text))
-    except (ValueError, LRFinderError) as error:
+    except (OSError, ValueError, LRFinderError) as error:
         raise LRFinderError(f"cannot read the choice in {path}: {error}") from error
 
 

@@ -25,20 +25,26 @@ _LOOK_SECONDS = 0.1
 def journal_path(path: str | os.PathLike[str]) -> Path:
     """Return the journal at `path`, which may also be the folder of a run.
 
+    What is not there yet is taken for such a folder, unless it is named as journals are.
+
     Raises
     ------
     SettingsError
         If the folder in which it is to appear does not exist.
     """
-    journal = Path(path)
-    if journal.is_dir():
-        journal = journal / JOURNAL
-    if not journal.parent.is_dir():
+    named = Path(path)
+    if not (named.is_dir() or named.parent.is_dir()):
         raise SettingsError(
-            f"there is no folder {journal.parent} to watch for {journal.name}; start the sweep "
+            f"there is no folder {named.parent} to watch for {named.name}; start the sweep "
             "with journal=, or pass the folder of a run of lr-finder"
         )
-    return journal
+    return named / JOURNAL if _is_folder(named) else named
+
+
+def _is_folder(named: Path) -> bool:
+    if named.exists():
+        return named.is_dir()
+    return named.suffix != Path(JOURNAL).suffix
 
 
 class Followed:

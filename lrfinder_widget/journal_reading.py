@@ -60,14 +60,17 @@ class JournalReader:
         Raises
         ------
         LRFinderError
-            If a line cannot be read; the message says which.
+            If the file or a line cannot be read; the message says which.
         """
-        if not self.path.exists():
-            return 0
         before = len(self.points)
-        with self.path.open("rb") as file:
-            file.seek(self._read)
-            text = file.read()
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                text = file.read()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise LRFinderError(f"cannot read {self.path}: {error.strerror}") from error
         for line in text.splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break

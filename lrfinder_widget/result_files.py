@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -59,18 +60,23 @@ class Columns(Protocol):
 
 
 def write_whole(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a file whole or not at all: a neighbour is filled first and then takes its name."""
-    target = Path(path)
+    """Write a file whole or not at all: a neighbour is filled first and then takes its name.
+
+    A link stays one, and a file that is there keeps its mode.
+    """
+    target = Path(path).resolve()
     neighbour = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         with neighbour.open("x", encoding="utf-8", newline="\n") as file:
+            if target.exists():
+                shutil.copymode(target, neighbour)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         neighbour.replace(target)
     finally:
         neighbour.unlink(missing_ok=True)
-    return target
+    return Path(path)
 
 
 def read_runs(path: str | os.PathLike[str]) -> list[Stored]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.util import load_yaml_guess_indent
 
@@ -16,6 +17,7 @@ from lrfinder_widget.command.exits import FOUND
 from lrfinder_widget.command.output import Output
 from lrfinder_widget.command.report import rounded
 from lrfinder_widget.command.run_folder import load_run
+from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError, SettingsError
 from lrfinder_widget.optimizer_lr import checked_rate
 from lrfinder_widget.result_files import JOURNAL, write_whole
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ruamel.yaml.nodes import ScalarNode
+
+    from lrfinder_widget.result import LRFinderResult
 
 # A line is never broken.
 WIDTH = 10_000
@@ -50,7 +54,9 @@ def apply(run: Path, path: Path, *, lr: float | None = None, rule: str | None = 
     Raises
     ------
     NotEnoughPointsError
-        If none of them is there.
+        If none of them is there, or the one suggested is not to be used.
+    SettingsError
+        If the run, its choice or the config cannot be read.
     """
     rate = _rate(run, lr, rule)
     config = Config.read(path)
@@ -69,10 +75,27 @@ def _rate(run: Path, lr: float | None, rule: str | None) -> float:
     if lr is not None:
         return checked_rate(lr)
     if rule is None and run.is_dir():
-        chosen = read_choice(run / JOURNAL)
+        chosen = _choice(run)
         if chosen is not None:
             return chosen
-    return rounded(load_run(run).suggest(rule).lr)
+    result = load_run(run)
+    suggestion = result.suggest(rule)
+    if rule is None:
+        _refuse_unusable(result)
+    return rounded(suggestion.lr)
+
+
+def _choice(run: Path) -> float | None:
+    try:
+        return read_choice(run / JOURNAL)
+    except LRFinderError as error:
+        raise SettingsError(f"{error}; without it, --rule or --lr decides") from error
+
+
+def _refuse_unusable(result: LRFinderResult) -> None:
+    for finding in result.findings:
+        if finding.severity == "error":
+            raise NotEnoughPointsError(f"{finding.text} To write a rate, name --rule or --lr.")
 
 
 def _with_rate(text: str, rate: float) -> str:
@@ -87,9 +110,27 @@ def _with_rate(text: str, rate: float) -> str:
     optimizer: Any = tree["optimizer"]
     if isinstance(optimizer, str):
         optimizer = tree["optimizer"] = CommentedMap(class_path=optimizer)
+    optimizer = _own(tree, tree, "optimizer")
     if optimizer.get("init_args") is None:
         optimizer["init_args"] = CommentedMap()
-    optimizer["init_args"]["lr"] = _Rate(rate)
+    _own(tree, optimizer, "init_args")["lr"] = _Rate(rate)
     target = io.StringIO()
     yaml.dump(tree, target)
     return target.getvalue()
+
+
+def _own(tree: Any, holder: Any, key: str) -> Any:
+    """Return what `holder` has under `key`; a copy, put in its place, if an alias shares it."""
+    if _count(tree, holder[key]) > 1:
+        holder[key] = copy(holder[key])
+    return holder[key]
+
+
+def _count(tree: Any, wanted: Any) -> int:
+    """Return how often `wanted` itself occurs in a tree."""
+    here = int(tree is wanted)
+    if isinstance(tree, CommentedMap):
+        return here + sum(_count(value, wanted) for value in tree.values())
+    if isinstance(tree, CommentedSeq):
+        return here + sum(_count(value, wanted) for value in tree)
+    return here

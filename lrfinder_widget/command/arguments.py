@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.command.values import number_or_none
 
@@ -45,10 +45,6 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options
         )
-
-    def error(self, message: str) -> NoReturn:
-        """End with exit code 2."""
-        super().error(message)
 
     def nearest(self, flag: str) -> str:
         """Return the known flag nearest to one, as the end of a sentence."""

@@ -92,6 +92,12 @@ def _model(plan: Plan, maker: Maker) -> nn.Module:
         return model
     try:
         return model.to(plan.settings.device)
+    except TypeError:  # a flag is text, so that this comes from the file
+        raise plan.config.refused(
+            f"it must name a device, such as cuda or cpu (got {plan.settings.device!r})",
+            "sweep",
+            "device",
+        ) from None
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
         raise SettingsError(f"device {plan.settings.device!r} cannot be used: {error}") from error
 

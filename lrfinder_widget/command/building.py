@@ -6,8 +6,11 @@ import difflib
 import importlib
 import inspect
 import re
+import sysconfig
 from contextlib import suppress
 from functools import partial, update_wrapper
+from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -58,10 +61,21 @@ class Maker:
         return name in self.parameters
 
     def make(self, offered: Mapping[str, Any]) -> Any:
-        """Call it with the arguments of the config, and those of `offered` that it takes."""
+        """Call it with the arguments of the config, and those of `offered` that it takes.
+
+        Raises
+        ------
+        SettingsError
+            If it refuses a value; what the user's own code raises is raised.
+        """
         offered = {name: value for name, value in offered.items() if self.takes(name)}
         arguments = self._checked(tuple(offered))
-        return self.function(**{**arguments, **offered})
+        try:
+            return self.function(**{**arguments, **offered})
+        except (TypeError, ValueError) as error:
+            if _of_the_user(error):
+                raise
+            raise self._not_taken(error, arguments) from error
 
     def bound(self) -> Callable[..., Any]:
         """Return the function itself, with the arguments of the config bound to it."""
@@ -77,7 +91,7 @@ class Maker:
     def _found(self) -> Any:
         path = self._part.path
         module_name, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-        if not module_name or not name:
+        if not all((*module_name.split("."), *name.split("."))):
             raise self.refused(
                 f"{path!r} must be written as package.module.Class or module:function", "class_path"
             )
@@ -166,6 +180,32 @@ class Maker:
         wanted = inspect.formatannotation(self.parameters[name].annotation)
         detail = f"; {' '.join(message.split())}" if isinstance(value, dict) else ""
         return self.refused(f"it must be {wanted} (got {value!r}){detail}", "init_args", name)
+
+    def _not_taken(self, error: Exception, arguments: Mapping[str, Any]) -> SettingsError:
+        """Return the error that a value was not taken, at its line if the message tells which."""
+        message = " ".join(str(error).split())
+        words = {word.strip(".") for word in re.findall(r"[\w.+-]+", message)}
+        meant = [
+            name
+            for name, value in arguments.items()
+            if words & {name, str(value), *(["NoneType"] if value is None else [])}
+        ]
+        keys = ("init_args", *(meant if len(meant) == 1 else []))
+        return self.refused(f"{self.name} does not take it: {message}", *keys)
+
+
+def _of_the_user(error: Exception) -> bool:
+    """Return whether any code on the way to where it was raised is not of an installed package."""
+    called = error.__traceback__ and error.__traceback__.tb_next
+    return not all(_is_installed(frame.f_code.co_filename) for frame, _ in walk_tb(called))
+
+
+def _is_installed(file: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(sysconfig.get_path("stdlib")) or not {
+        "site-packages",
+        "dist-packages",
+    }.isdisjoint(path.parts)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:

@@ -113,7 +113,10 @@ class Config:
         for key in keys:
             if not isinstance(at, CommentedMap) or key not in at:
                 break
-            line = at.lc.key(key)[0] + 1
+            try:
+                line = at.lc.key(key)[0] + 1
+            except (KeyError, TypeError):  # merged into the mapping, not written in it
+                break
             at = at[key]
         return line
 

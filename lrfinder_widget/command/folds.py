@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 FEWEST = 2
 # How many sweeps of each fold, where nothing is said: with fewer, chance cannot be told.
 REPEATS = 3
+# Three of each of two folds can be dealt out in 10 ways only, four in 35: it takes 20 to tell.
+REPEATS_OF_TWO = 4
 
 
 def folds(path: Path, flags: Mapping[str, Any], count: int) -> int:
@@ -63,7 +65,8 @@ def _plan(path: Path, flags: Mapping[str, Any], count: int) -> Plan:
     if count < FEWEST:
         raise SettingsError(f"--folds must be at least {FEWEST} (got {count})")
     config = Config.read(path)
-    repeats = flags.get("repeats", config.sweep.get("repeats", REPEATS))
+    enough = REPEATS_OF_TWO if count == FEWEST else REPEATS
+    repeats = flags.get("repeats", config.sweep.get("repeats", enough))
     plan = make_plan(config, {**flags, "repeats": repeats})
     if plan.settings.repeats < FEWEST:
         raise SettingsError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,17 @@ def init(folder: Path, images: Path | None) -> int:
     for name in written:
         if (folder / name).exists():
             raise SettingsError(f"{folder / name} exists, and is not overwritten")
+    try:
+        _write(folder, images)
+    except OSError as error:
+        raise SettingsError(f"cannot write to {folder}: {error.strerror}") from error
+    output = Output()
+    output.say(f"Written: {', '.join(str(folder / name) for name in written)}")
+    output.headline(f"Next: lr-finder check --config {quote(str(folder / CONFIG))}")
+    return FOUND
+
+
+def _write(folder: Path, images: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if images is None:
         _write_example(folder / EXAMPLE)
@@ -43,10 +55,6 @@ def init(folder: Path, images: Path | None) -> int:
     (folder / CONFIG).write_text(config, encoding="utf-8")
     training = (STARTER / TRAINING).read_text(encoding="utf-8")
     (folder / TRAINING).write_text(training, encoding="utf-8")
-    output = Output()
-    output.say(f"Written: {', '.join(str(folder / name) for name in written)}")
-    output.headline(f"Next: lr-finder check --config {folder / CONFIG}")
-    return FOUND
 
 
 def _check_images(images: Path | None) -> None:

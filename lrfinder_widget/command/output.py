@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +23,16 @@ class Watching(Protocol):
         """Hear of a point, and how many there will be."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Go on in silence: the sweep is worth more than the lines that nobody reads."""
+        self.quiet = True
+        # Python flushes what is left when it ends, and would complain.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 class Output:
     """Writes to the terminal, or to whatever the output is sent to.
 
@@ -32,7 +44,7 @@ class Output:
 
     def __init__(self, *, quiet: bool = False) -> None:
         # A line that is cut or wrapped could not be searched for, or copied.
-        self._console = Console(
+        self._console = _Console(
             quiet=quiet, soft_wrap=True, markup=False, highlight=False, emoji=False
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from time import sleep
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def run(path: Path, flags: Mapping[str, Any], *, wait_for_choice: bool = False) 
     if chosen is None and not usable(result):
         return NOT_FOUND
     report_change(output, config, rounded(result.suggestion.lr) if chosen is None else chosen)
-    output.say(f"or let this do so: lr-finder apply {folder.path} --config {path}")
+    to_apply = f"{quote(str(folder.path))} --config {quote(str(path))}"
+    output.say(f"or let this do so: lr-finder apply {to_apply}")
     return FOUND
 
 
@@ -66,7 +68,7 @@ def check(path: Path, flags: Mapping[str, Any]) -> int:
     output.say(f"Loss: {series.loss_name}, {point.loss:.4f} on the first batch")
     for note in series.notes:
         output.say(f"Note: {note}")
-    output.headline(f"All is well; next: lr-finder run --config {path}")
+    output.headline(f"All is well; next: lr-finder run --config {quote(str(path))}")
     return FOUND
 
 

@@ -6,6 +6,7 @@ import io
 import json
 import platform
 import sys
+from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +18,10 @@ from ruamel.yaml import YAML
 
 from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.figure import png
+from lrfinder_widget.journal import Journal
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.result_files import JOURNAL, RESULT, write_whole
+from lrfinder_widget.sweep import interrupts_deferred
 
 if TYPE_CHECKING:
     from lrfinder_widget.command.plan import Plan
@@ -40,6 +43,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._made: list[Path] = []
+        self._written: list[Path] = []
 
     @property
     def journal(self) -> Path:
@@ -47,19 +51,34 @@ class RunFolder:
         return self.path / JOURNAL
 
     def begin(self, plan: Plan) -> None:
-        """Make the folder, and write what is asked for and with what it is done."""
+        """Make the folder, and write what is asked for and with what it is done.
+
+        Raises
+        ------
+        SettingsError
+            If another run has taken the folder meanwhile, or it cannot be written to.
+        """
         self._made = [each for each in (self.path, *self.path.parents) if not each.exists()]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"cannot write to {self.path}: {error.strerror}") from error
         text = io.StringIO()
         text.write("# All that this run was given. From the folder it was run in, this does it\n")
         text.write(f"# again: lr-finder run --config {self.path / CONFIG}\n")
         YAML().dump(plan.to_dict(), text)
-        write_whole(self.path / CONFIG, text.getvalue())
         document = json.dumps(_environment(plan), indent=1)
-        write_whole(self.path / ENVIRONMENT, document + "\n")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Of runs started at once, the one that makes this file has the folder.
+            self._write_new(CONFIG, text.getvalue())
+            self._write_new(ENVIRONMENT, document + "\n")
+        except FileExistsError as error:
+            raise _taken(self.path) from error
+        except OSError as error:
+            raise SettingsError(f"cannot write to {self.path}: {error.strerror}") from error
+
+    def new_journal(self) -> Journal:
+        """Return the journal to write, which `discard` takes away with the rest."""
+        journal = Journal(self.journal)
+        self._written.append(self.journal)
+        return journal
 
     def write_result(self, result: LRFinderResult) -> None:
         """Write the result: to be loaded, to be read by other programs, and to be looked at."""
@@ -68,12 +87,20 @@ class RunFolder:
         self._draw(result)
 
     def discard(self) -> None:
-        """Take away what `begin` made: there is nothing worth keeping yet."""
-        for name in (CONFIG, ENVIRONMENT, JOURNAL):
-            (self.path / name).unlink(missing_ok=True)
+        """Take away what this run made, and nothing else: it is not worth keeping yet."""
+        for path in self._written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         for folder in self._made:
-            if folder.is_dir() and not any(folder.iterdir()):
+            with suppress(OSError):  # something of another's may be in it
                 folder.rmdir()
+
+    def _write_new(self, name: str, text: str) -> None:
+        path = self.path / name
+        # An interrupt in between would leave a file that nobody owns.
+        with interrupts_deferred(), path.open("x", encoding="utf-8", newline="\n") as file:
+            self._written.append(path)
+            file.write(text)
 
     def _draw(self, result: LRFinderResult) -> None:
         (self.path / PNG).write_bytes(png(result))
@@ -92,7 +119,7 @@ def new_folder(output: str | None, name: str = "lr_finder") -> Path:
     if output is not None:
         path = Path(output)
         if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise SettingsError(f"--output {path} exists, and is not overwritten; name another")
+            raise _taken(path)
         return path
     # The user's own time, which the name is read by.
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
@@ -102,6 +129,10 @@ def new_folder(output: str | None, name: str = "lr_finder") -> Path:
         number += 1
         path = RUNS / f"{name}_{stamp}-{number}"
     return path
+
+
+def _taken(path: Path) -> SettingsError:
+    return SettingsError(f"--output {path} exists, and is not overwritten; name another")
 
 
 def load_run(path: Path) -> LRFinderResult:

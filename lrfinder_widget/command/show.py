@@ -9,6 +9,7 @@ from lrfinder_widget.command.exits import FOUND
 from lrfinder_widget.command.output import Output
 from lrfinder_widget.command.pictures import draw_together
 from lrfinder_widget.command.run_folder import HTML, PNG, load_run, new_folder
+from lrfinder_widget.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +22,15 @@ def show(runs: Sequence[Path], output: str | None) -> int:
     """Say what each run found, and draw all of them into one picture."""
     results = {_name(run, runs): load_run(run) for run in runs}
     folder = new_folder(output, "lr_finder_show")
+    # Before anything is said, as `run` refuses it too.
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot write to {folder}: {error.strerror}") from error
     said = Output()
     for name, result in results.items():
         said.headline(name)
         said.say(f"  {_words(result)}")
-    folder.mkdir(parents=True, exist_ok=True)
     draw_together(results, folder)
     said.say(f"Drawn: {folder / PNG} and {HTML} beside it")
     return FOUND

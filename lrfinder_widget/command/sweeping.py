@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.find import result_of
-from lrfinder_widget.journal import Journal
 from lrfinder_widget.points import Points
 from lrfinder_widget.series import Series
 from lrfinder_widget.sweep import interrupts_deferred
@@ -31,7 +30,7 @@ def sweep(
     try:
         if folder is not None:
             folder.begin(plan)
-        journal = None if folder is None else Journal(folder.journal)
+        journal = None if folder is None else folder.new_journal()
         series = Series(training, plan.settings, journal=journal)
         with series, output.progress() as progress:
             for point in series:

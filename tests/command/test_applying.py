@@ -126,6 +126,55 @@ def test_what_is_no_run_is_refused(content, toy, capsys):
     assert not (toy / "runs").exists()
 
 
+@pytest.mark.parametrize("content", ["xx", "", "[]", '{"lr": -1}', None])
+def test_a_choice_that_cannot_be_read_is_refused(content, run, toy, capsys):
+    path = choice_path(run / "journal.jsonl")
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_text(content)
+    assert lr_finder("apply", run, "--config", "toy.yaml") == 2
+    assert "cannot read the choice" in capsys.readouterr().err
+    assert (toy / "toy.yaml").read_text() == CONFIG
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="there are no modes")
+def test_a_config_behind_a_link_is_written_where_it_is_and_keeps_its_mode(run, toy):
+    (toy / "kept").mkdir()
+    kept = (toy / "toy.yaml").rename(toy / "kept" / "toy.yaml")
+    kept.chmod(0o600)
+    (toy / "toy.yaml").symlink_to(kept)
+    assert lr_finder("apply", run, "--config", "toy.yaml", "--lr", "0.5") == 0
+    assert (toy / "toy.yaml").is_symlink()
+    assert rate(kept) == 0.5
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_arguments_shared_with_another_part_get_no_rate_there(run, toy):
+    text = CONFIG[: CONFIG.index("data:")] + (
+        "data: {class_path: 'toy_training:make_data', init_args: &a {}}\n"
+        "optimizer: {class_path: torch.optim.SGD, init_args: *a}\n"
+    )
+    (toy / "toy.yaml").write_text(text)
+    assert lr_finder("apply", run, "--config", "toy.yaml", "--lr", "0.5") == 0
+    config = Config.read(toy / "toy.yaml")
+    assert config.part("data").arguments == {}
+    assert config.part("optimizer").arguments == {"lr": 0.5}
+
+
+def test_a_suggestion_not_to_be_used_is_exit_code_3_unless_it_is_asked_for(toy, capsys):
+    (toy / "flat").mkdir()
+    result = range_test(lambda lr: 1.0, start_lr=1e-4, end_lr=1.0, num_iter=50)
+    (finding,) = [each for each in result.findings if each.severity == "error"]
+    result.save(toy / "flat" / "result.json")
+    assert lr_finder("apply", "flat", "--config", "toy.yaml") == 3
+    said = capsys.readouterr().err
+    assert finding.text in said
+    assert "--rule or --lr" in said
+    assert (toy / "toy.yaml").read_text() == CONFIG
+    assert lr_finder("apply", "flat", "--config", "toy.yaml", "--rule", "steepest") == 0
+
+
 # Showing.
 
 

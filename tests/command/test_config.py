@@ -285,3 +285,12 @@ def test_an_optimizer_may_come_from_a_function_of_the_model(toy, capsys):
     )
     assert lr_finder("check", "--config", "toy.yaml") == 0
     assert "Optimizer: AdamW" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("own", ["", ", momentum: 0.9"])
+def test_what_is_merged_in_has_the_line_it_is_merged_into(own, toy, capsys):
+    text = CONFIG[: CONFIG.index("  init_args:\n    lr")] + CONFIG[CONFIG.index("sweep:") :]
+    merged = f"  init_args: {{<<: {{lr: fast}}{own}}}\nsweep:"
+    (toy / "toy.yaml").write_text(text.replace("sweep:", merged))
+    assert lr_finder("run", "--config", "toy.yaml") == 2
+    assert "toy.yaml:9: optimizer.init_args.lr: it must be" in capsys.readouterr().err

@@ -73,9 +73,9 @@ def test_each_fold_is_a_run_with_its_fold_and_draws_of_its_own(toy, capsys):
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_three_repeats_are_the_default_and_the_file_may_say_otherwise(toy):
+def test_two_folds_are_swept_four_times_unless_the_file_says_otherwise(toy):
     assert lr_finder(*FOLDS, "--folds", 2, "--num_iter", 10) == 0
-    assert len(LRFinderResult.load(toy / "out" / "fold_1").runs) == 3
+    assert len(LRFinderResult.load(toy / "out" / "fold_1").runs) == 4
     (toy / "toy.yaml").write_text(CONFIG.replace("seed: 1", "repeats: 2"))
     assert lr_finder(*FOLDS[:3], "--output", "b", "--folds", 2, "--num_iter", 10) == 0
     assert len(LRFinderResult.load(toy / "b" / "fold_1").runs) == 2

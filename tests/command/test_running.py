@@ -219,6 +219,28 @@ def test_two_runs_in_the_same_second_have_folders_of_their_own(toy, monkeypatch)
     assert names == ["lr_finder_2026-01-02_03-04-05", "lr_finder_2026-01-02_03-04-05-2"]
 
 
+def test_of_two_runs_started_at_once_the_second_leaves_the_first_as_it_is(toy, monkeypatch, capsys):
+    from lrfinder_widget.command import run as run_module
+
+    assert lr_finder(*RUN, "--output", "out") == 0
+    before = {path.name: path.read_bytes() for path in (toy / "out").iterdir()}
+    # The second looked before the first had made its folder.
+    monkeypatch.setattr(run_module, "new_folder", lambda output: toy / "out")
+    assert lr_finder(*RUN, "--seed", "2", "--output", "out") == 2
+    assert "is not overwritten; name another" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (toy / "out").iterdir()} == before
+
+
+def test_a_journal_of_another_is_left_where_a_run_is_refused_for_it(toy, monkeypatch):
+    from lrfinder_widget.command import run as run_module
+
+    (toy / "out").mkdir()
+    (toy / "out" / "journal.jsonl").write_text("another's")
+    monkeypatch.setattr(run_module, "new_folder", lambda output: toy / "out")
+    assert lr_finder(*RUN) == 2
+    assert [path.name for path in (toy / "out").iterdir()] == ["journal.jsonl"]
+
+
 # How it ends.
 
 

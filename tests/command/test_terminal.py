@@ -1,5 +1,6 @@
 """The command in a process of its own: on a terminal, and into a pipe."""
 
+import os
 import re
 import subprocess
 
@@ -61,3 +62,16 @@ def test_into_a_pipe_each_point_is_a_line_as_soon_as_it_is_there(toy):
         assert re.fullmatch(r"LR: \d\.\d\de[-+]\d\d \| Loss: \d\.\d{4}\n", line)
     # Killed, not interrupted: the journal is what is left.
     assert len(LRFinderResult.load(only_run(toy)).losses) >= 3
+
+
+def test_into_a_pipe_that_nobody_reads_the_sweep_goes_on_in_silence(toy):
+    read, write = os.pipe()
+    os.close(read)
+    with started(
+        "run", "--config", "toy.yaml", cwd=toy, stdout=write, stderr=subprocess.PIPE, text=True
+    ) as process:
+        os.close(write)
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert len(LRFinderResult.load(only_run(toy) / "result.json").losses) == 30
+    assert (only_run(toy) / "lr_finder.html").exists()

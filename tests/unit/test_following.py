@@ -79,6 +79,29 @@ def test_the_folder_of_a_run_can_be_watched(tmp_path):
     assert len(watched(tmp_path).wait(30).lrs) == 30
 
 
+@pytest.mark.parametrize("name", ["later", "lr_finder_2.5"])
+def test_the_folder_of_a_run_can_be_watched_before_it_is_there(name, tmp_path):
+    widget = watched(tmp_path / name)
+    (tmp_path / name).mkdir()
+    until(lambda: widget.status["state"] == "running")
+    swept(tmp_path / name / "journal.jsonl")
+    assert len(widget.wait(30).lrs) == 30
+    widget.apply(3e-3)
+    assert read_choice(tmp_path / name / "journal.jsonl") == 3e-3
+
+
+def test_a_journal_with_another_ending_that_is_there_can_be_watched(tmp_path):
+    swept(tmp_path / "points")
+    assert len(watched(tmp_path / "points").wait(30).lrs) == 30
+
+
+def test_a_file_where_a_folder_was_awaited_is_told(tmp_path):
+    widget = watched(tmp_path / "points")
+    swept(tmp_path / "points")
+    with pytest.raises(LRFinderError, match=r"cannot read .*points.journal\.jsonl: "):
+        widget.wait(30)
+
+
 def test_points_come_as_they_are_written_and_none_of_a_torn_line(elsewhere):
     widget = watched(elsewhere.target)  # which is not there yet
     assert widget.status["state"] in ("idle", "running")

@@ -127,6 +127,11 @@ def test_a_point_is_on_disk_before_the_next_step_begins(tmp_path):
     assert len(reader.points) == 8
 
 
+def test_a_folder_in_place_of_a_journal_is_told(tmp_path):
+    with pytest.raises(LRFinderError, match=r"cannot read .*: \w+"):
+        JournalReader(tmp_path).poll()
+
+
 def test_a_killed_process_leaves_all_points_but_the_last(tmp_path):
     path = tmp_path / "journal.jsonl"
     script = f"""
