@@ -50,7 +50,6 @@ class Divergence:
         self._count = 0
         self._before_last = self._last = 0.0
         self._best = self._lowest = self._highest = self._range = 0.0
-        self._limit = 0.0
         # Losses in this span cannot have diverged and set no mark: they wait until another comes.
         self._harmless = _NONE
         self._waiting: list[float] = []
@@ -80,26 +79,21 @@ class Divergence:
         if self._count == 1:
             self._before_last = self._last = loss
             self._best = self._lowest = self._highest = loss
-            self._limit = self._next_limit(threshold)
             return False
         average = recent_average(self._before_last, self._last, loss)
         self._before_last, self._last = self._last, loss
-        count, best = self._count, self._best
-        limit = self._limit
-        unusual = count <= SETTLED or not self._lowest <= loss <= self._highest
-        if unusual or average <= best:  # else all that the limit rests on stays as it is
-            self._remember(loss, average)
-            self._limit = self._next_limit(threshold)
+        best, limit = self._best, self._limit(threshold)
+        self._remember(loss, average)
         if limit <= 0:
             return False
-        return loss - best > JUMP * limit or (count > AVERAGED and average - best > limit)
+        return loss - best > JUMP * limit or (self._count > AVERAGED and average - best > limit)
 
-    def _next_limit(self, threshold: float) -> float:
-        """How far above the best the next loss may stand; zero if there is no scale to judge by."""
+    def _limit(self, threshold: float) -> float:
+        """How far above the best the loss may stand; zero where there is no scale to judge by."""
         if self._lowest > 0:
             return max((threshold - 1) * self._best, SMALLEST_RISE * self._range)
         size = max(abs(self._lowest), abs(self._best))
-        if self._count < SETTLED:
+        if self._count <= SETTLED:
             return JUMP * max(self._range, size)
         return threshold * max(self._range, SMALLEST_RANGE * size)
 
