@@ -132,3 +132,10 @@ def seconds_for(losses):
     for loss in losses:
         update(loss)
     return time.perf_counter() - start
+
+
+def test_losses_that_could_not_diverge_still_lower_the_mark():
+    lucky_batch_then_plateau = [1.8] * 4 + [1.0] + [1.8] * 6
+    descent_then_rise = [1.1] * 5 + [2.5] * 3
+    assert stopped_at(lucky_batch_then_plateau + [2.5] * 3, 2.0) is None
+    assert stopped_at(lucky_batch_then_plateau + descent_then_rise, 2.0) == 17
