@@ -32,7 +32,7 @@ SMOOTHED_SECONDS = 1 / 5
 _SMOOTHING_SHARE = 0.01
 # Of what is sent of the smoothed line, so that no point is sent more than twice on average.
 _NEW_SHARE = 0.5
-# Of the range of the line: a fifth of a pixel on a chart 200 pixels high.
+# Of the range of the losses: a fifth of a pixel on a chart 200 pixels high.
 _INVISIBLE = 1e-3
 # The columns of a curve, and those that are measured only if the user asks for it.
 ALWAYS = ("lrs", "losses")
@@ -131,7 +131,7 @@ class PointStream:
             points = shown.points.part(settled, count)
             fresh = self._smooth(points.lrs, points.losses, begun)
             line = np.concatenate([self._sent_line[:settled], np.asarray(fresh)])
-            offset = _first_change(self._sent_line, line)
+            offset = _first_change(self._sent_line, line, _INVISIBLE * _range(shown.points.losses))
             if offset == count == len(self._sent_line):
                 return
             if count - len(self._sent_line) < least_new * (count - offset):
@@ -173,11 +173,15 @@ class PointStream:
         self._send(*with_columns(head, *columns, binary=self.binary))
 
 
-def _first_change(before: NDArray[np.float64], now: NDArray[np.float64]) -> int:
+def _range(losses: Sequence[float]) -> float:
+    finite = np.asarray(losses)[np.isfinite(losses)]
+    return float(np.ptp(finite)) if finite.size else 0.0
+
+
+def _first_change(
+    before: NDArray[np.float64], now: NDArray[np.float64], visible: float
+) -> int:
     common = min(len(before), len(now))
-    if common == 0:
-        return 0
-    visible = _INVISIBLE * (np.nanmax(now) - np.nanmin(now)) if np.isfinite(now).any() else 0.0
     same = np.abs(before[:common] - now[:common]) <= visible
     same |= np.isnan(before[:common]) & np.isnan(now[:common])
     return common if same.all() else int(np.argmin(same))
