@@ -10,7 +10,8 @@ from lrfinder_widget.errors import (
     SettingsError,
     SweepInProgressError,
 )
-from lrfinder_widget.find import lr_find, range_test
+from lrfinder_widget.find import lr_find
+from lrfinder_widget.function_sweep import range_test
 from lrfinder_widget.optimizer_lr import get_lr, set_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.seeding import seed_everything

@@ -11,7 +11,7 @@ from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.journal_reading import JournalReader
 from lrfinder_widget.result_files import JOURNAL
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import STOPPED
+from lrfinder_widget.stop_reasons import STOPPED
 
 if TYPE_CHECKING:
     import os

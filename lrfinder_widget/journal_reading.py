@@ -13,6 +13,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.journal import FORMAT, VERSION
 from lrfinder_widget.points import Point, Points
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
+from lrfinder_widget.stop_reasons import STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ class JournalReader:
         """The sweeps so far; one that has not come to its end was ``"stopped"``."""
         settings, notes = self._usable_rule()
         ends = [*self.starts[1:], len(self.points)]
-        reasons = [*self.stop_reasons, *["stopped"] * len(self.starts)]
+        reasons = [*self.stop_reasons, *[STOPPED] * len(self.starts)]
         return [
             Record(
                 **self.points.part(start, end).columns(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
+from lrfinder_widget.analysis.combining import median_fields
 from lrfinder_widget.analysis.curve import Curve
 from lrfinder_widget.analysis.cyclical import cyclical_bounds
 from lrfinder_widget.analysis.document import Stored, write_document
@@ -19,23 +18,24 @@ from lrfinder_widget.analysis.repeats import (
     band,
     consensus,
     consensus_all,
-    most_common,
     pooled,
     spread,
 )
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.analysis.suggestion import Suggestion, suggest, suggest_all
-from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError
+from lrfinder_widget.errors import NotEnoughPointsError
 from lrfinder_widget.result_files import read_runs, table, write_whole
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.schedules import cyclic, one_cycle, warmup_cosine
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
+from lrfinder_widget.stop_reasons import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
     from plotly.graph_objects import Figure
@@ -44,12 +44,6 @@ if TYPE_CHECKING:
 
     from lrfinder_widget.schedules import Kind
     from lrfinder_widget.settings import Rule
-
-    Vector = NDArray[np.float64]
-
-OUT_OF_MEMORY = "out of memory"
-# Learning rates nearer to each other than this, relatively, are the same.
-SAME_RATE = 1e-9
 
 
 class LRFinderResult(Record):
@@ -116,25 +110,12 @@ class LRFinderResult(Record):
         if len(results) == 1:
             return results[0]
         runs = tuple(run for result in results for run in result.runs)
-        longest = _longest_rates(runs)
-        first = runs[0]
-        result = cls(
-            **{
-                **first.fields(),
-                "lrs": longest,
-                "losses": _median(run.losses for run in runs),
-                "val_losses": _median(run.val_losses for run in runs),
-                "grad_norms": _median(run.grad_norms for run in runs),
-                "metrics": _median_metrics([run.metrics for run in runs]),
-                "stop_reason": _reason(run.stop_reason for run in runs),
-                "notes": tuple(dict.fromkeys(note for run in runs for note in run.notes)),
-            }
-        )
+        result = cls(**median_fields(runs))
         result._several = runs
-        result.loader = first.loader
-        if _was_function(first.settings):
+        result.loader = runs[0].loader
+        if _was_function(result.settings):
             own = [found for run in runs if (found := _suggested(run)) is not None]
-            result._stored = pooled(own, longest) if own else None
+            result._stored = pooled(own, result.lrs) if own else None
         return result
 
     @property
@@ -425,12 +406,6 @@ class LRFinderResult(Record):
         return result
 
 
-def _reason(reasons: Iterable[str]) -> str:
-    """Return why most sweeps ended; memory that ran out for one is what matters."""
-    every = list(reasons)
-    return OUT_OF_MEMORY if OUT_OF_MEMORY in every else most_common(every)
-
-
 def _suggested(result: LRFinderResult) -> Suggestion | None:
     """Return what the settings' rule suggests, None if the curve has too few points."""
     return result.suggestions.get(rule_name(result.settings.rule))
@@ -439,28 +414,3 @@ def _suggested(result: LRFinderResult) -> Suggestion | None:
 def _was_function(settings: SweepSettings) -> bool:
     """Return whether the rule was a function before it came from a file."""
     return isinstance(settings.rule, str) and settings.rule.startswith(CUSTOM_RULE)
-
-
-def _median(columns: Iterable[Vector]) -> Vector:
-    """Return the median over the runs that got there with a finite number."""
-    return band([*columns]).median
-
-
-def _median_metrics(runs: Sequence[Mapping[str, Vector]]) -> dict[str, Vector]:
-    names = dict.fromkeys(name for run in runs for name in run)
-    return {name: _median(run[name] for run in runs if name in run) for name in names}
-
-
-def _longest_rates(runs: Sequence[LRFinderResult]) -> NDArray[np.float64]:
-    """Return the rates of the run that got furthest, once they have proved to be those of all."""
-    if not runs:
-        raise LRFinderError("there is nothing to combine; pass at least one result")
-    longest = max((run.lrs for run in runs), key=len)
-    for number, run in enumerate(runs, start=1):
-        # Another machine's last digit makes no other rate.
-        if not np.allclose(run.lrs, longest[: len(run.lrs)], rtol=SAME_RATE, atol=0.0):
-            raise LRFinderError(
-                "only sweeps over the same learning rates can be combined (run "
-                f"{number} differs); use the same start_lr, end_lr, num_iter and step_mode"
-            )
-    return longest

@@ -7,10 +7,12 @@ from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lrfinder_widget.iteration import Iteration
 from lrfinder_widget.parameter_groups import describe, group_factors, group_label
 from lrfinder_widget.scheduler_rates import number
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.sweep import OUT_OF_MEMORY, STOPPED, Iteration, Sweep, check_trainable, take
+from lrfinder_widget.stop_reasons import OUT_OF_MEMORY, STOPPED
+from lrfinder_widget.sweep import Sweep, take
 from lrfinder_widget.training.distributed import APART, Ranks, in_process_group, leads
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.loader_facts import has_one_order
@@ -18,12 +20,13 @@ from lrfinder_widget.training.network_kind import network_kind
 from lrfinder_widget.training.placement import input_device
 from lrfinder_widget.training.replay import remaining, with_replay
 from lrfinder_widget.training.sharding import joins_ranks, reshard
+from lrfinder_widget.training.trainable import check_trainable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lrfinder_widget.iteration import PointGenerator
     from lrfinder_widget.journal import Journal
-    from lrfinder_widget.sweep import PointGenerator
     from lrfinder_widget.training.training import Training
 
 ONE_ORDER = (

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
-
-import torch
-from torch import is_grad_enabled, is_inference_mode_enabled, nn
-from torch.optim import Optimizer
+from typing import TYPE_CHECKING
 
 from lrfinder_widget.divergence import Divergence
-from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.interrupts import interrupts_deferred
+from lrfinder_widget.iteration import Iteration
 from lrfinder_widget.parameter_groups import group_factors
 from lrfinder_widget.points import Point
 from lrfinder_widget.rate_writing import RateWriter
 from lrfinder_widget.settings import SweepSettings, learning_rates
+from lrfinder_widget.stop_reasons import COMPLETED, DIVERGED, NON_FINITE, OUT_OF_MEMORY, STOPPED
 from lrfinder_widget.training.batches import BatchStream, refuse_one_shot
 from lrfinder_widget.training.data_parallel import use_own_reducers
 from lrfinder_widget.training.guard import Claim
@@ -32,22 +28,16 @@ from lrfinder_widget.training.random_streams import RandomStreams
 from lrfinder_widget.training.replay import with_replay
 from lrfinder_widget.training.snapshot import Snapshot
 from lrfinder_widget.training.step import TrainStep
+from lrfinder_widget.training.trainable import check_trainable
 from lrfinder_widget.training.validation import check_validation, validation_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable
 
+    from lrfinder_widget.iteration import PointGenerator
     from lrfinder_widget.training.distributed import Ranks
     from lrfinder_widget.training.training import Training
 
-    # What it returns at its end is their number.
-    PointGenerator = Generator[Point, None, int]
-
-COMPLETED = "completed"
-DIVERGED = "diverged"
-NON_FINITE = "non-finite loss"
-OUT_OF_MEMORY = "out of memory"
-STOPPED = "stopped"
 # A scale that was halved so often in a row is far below anything that helps.
 MOST_SKIPPED = 50
 OVERFLOWS = (
@@ -57,45 +47,6 @@ OVERFLOWS = (
 # Steps around which the parameter groups are looked at: an optimizer that keeps a counter in one
 # changes it at each. After them, a change while nobody else ran is the sweep's too.
 WATCHED = 4
-
-
-class Iteration:
-    """What `Sweep` and `Series` share: an iterator over points that restores when it is closed."""
-
-    # Or else it runs elsewhere, and is followed.
-    trains = True
-    _points: PointGenerator
-    _claim: Claim
-    # None outside of a process group.
-    _ranks: Ranks | None = None
-
-    def __iter__(self) -> Iterator[Point]:
-        return self
-
-    def __next__(self) -> Point:
-        if self._ranks is not None:
-            with self._ranks.interrupts_noted(), _gradients_on():
-                return next(self._points)
-        if is_grad_enabled() and not is_inference_mode_enabled():
-            return next(self._points)
-        with _gradients_on():
-            return next(self._points)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if self._ranks is not None and error is not None:
-            self._ranks.stop(error)
-        self.close()
-
-    def close(self) -> None:
-        """End here and restore; does nothing if it has ended."""
-        self._points.close()
-
-    def check_free(self) -> None:
-        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
-        self._claim.check()
 
 
 class Sweep(Iteration):
@@ -344,69 +295,8 @@ def take(claim: Claim, notes: list[str]) -> None:
         )
 
 
-def check_trainable(training: Training) -> None:
-    """Raise `SettingsError` unless the optimizer trains the model."""
-    model: Any = training.model
-    optimizer: Any = training.optimizer
-    loss_fn: Any = training.loss_fn
-    if not isinstance(model, nn.Module):
-        raise SettingsError(f"model must be a torch.nn.Module (got {type(model).__name__})")
-    if not isinstance(optimizer, Optimizer):
-        raise SettingsError(
-            f"optimizer must be a torch.optim.Optimizer (got {type(optimizer).__name__})"
-        )
-    if loss_fn is not None and not callable(loss_fn):
-        raise SettingsError(
-            f"loss_fn must be a function of (output, target) (got {type(loss_fn).__name__})"
-        )
-    parameters = list(model.parameters())
-    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in parameters):
-        raise SettingsError(
-            "the model has lazy parameters that no batch has shaped yet; run one batch through it "
-            "and build the optimizer after that"
-        )
-    if not any(parameter.requires_grad for parameter in parameters):
-        raise SettingsError(
-            "the model has no trainable parameter: every requires_grad is False, or it has none"
-        )
-    swept = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if swept.isdisjoint(id(parameter) for parameter in parameters):
-        raise SettingsError(
-            "the optimizer holds none of the model's parameters; build it from "
-            "model.parameters() of this very model (after moving or wrapping it)"
-        )
-
-
 def _leave_slice(snapshot: Snapshot, streams: RandomStreams, others: OtherThreads) -> None:
     """Let others have the generators; what changed in the slice is the sweep's if nobody ran."""
     if streams.inside:
         snapshot.note_changes(by_sweep=not others.ran())
         streams.leave()
-
-
-@contextmanager
-def _gradients_on() -> Iterator[None]:
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        yield
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[None]:
-    """Hold a KeyboardInterrupt back until the block has ended (main thread only).
-
-    A second Ctrl-C would otherwise leave a model half restored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    pending: list[tuple[int, Any]] = []
-    before: Any = signal.signal(
-        signal.SIGINT, lambda number, frame: pending.append((number, frame))
-    )
-    try:
-        yield
-    finally:
-        # None stands for a handler that Python did not install and cannot put back.
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-        if pending and callable(before):
-            before(*pending[0])

@@ -11,9 +11,9 @@ import torch
 from lrfinder_widget.adapters.keras_data import Epochs, loader_of
 from lrfinder_widget.adapters.keras_optimizer import accumulated_batches, stands_in_for
 from lrfinder_widget.errors import LossInferenceError, SettingsError
-from lrfinder_widget.find import result_of
 from lrfinder_widget.points import Points
 from lrfinder_widget.series import Series
+from lrfinder_widget.series_result import result_of
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.training.training import Training
 

@@ -10,13 +10,13 @@ import numpy as np
 from lrfinder_widget.analysis.curve import Curve, vector
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.settings import SweepSettings
+from lrfinder_widget.stop_reasons import COMPLETED, STOP_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
-STOP_REASONS = ("completed", "diverged", "non-finite loss", "stopped", "out of memory")
 FIELDS = (
     "lrs",
     "losses",
@@ -42,7 +42,7 @@ class Record:
         lrs: ArrayLike,
         losses: ArrayLike,
         settings: SweepSettings | None = None,
-        stop_reason: str = "completed",
+        stop_reason: str = COMPLETED,
         notes: tuple[str, ...] = (),
         loss_name: str = "",
         optimizer: str = "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lrfinder_widget.analysis.layout import short
 from lrfinder_widget.analysis.repeats import geometric_mean
 from lrfinder_widget.command.config import RATE
+from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from lrfinder_widget.command.config import Config
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 # The rules that people know besides the middle of the good range.
 CLASSICS = (("steepest", "Steepest descent"), ("minimum_10", "Minimum / 10"))
 EARLY = {
-    "diverged": (
+    DIVERGED: (
         "the loss rose above {threshold:g} times its best; --diverge_threshold sets how far it may"
     ),
-    "non-finite loss": "the loss was no longer a finite number",
-    "out of memory": "the memory did not suffice; try a smaller --batch_size",
+    NON_FINITE: "the loss was no longer a finite number",
+    OUT_OF_MEMORY: "the memory did not suffice; try a smaller --batch_size",
 }
 
 

@@ -18,10 +18,10 @@ from ruamel.yaml import YAML
 
 from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.figure import png
+from lrfinder_widget.interrupts import interrupts_deferred
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.result_files import JOURNAL, RESULT, write_whole
-from lrfinder_widget.sweep import interrupts_deferred
 
 if TYPE_CHECKING:
     from lrfinder_widget.command.plan import Plan

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrfinder_widget.find import result_of
+from lrfinder_widget.interrupts import interrupts_deferred
 from lrfinder_widget.points import Points
 from lrfinder_widget.series import Series
-from lrfinder_widget.sweep import interrupts_deferred
+from lrfinder_widget.series_result import result_of
 
 if TYPE_CHECKING:
     from lrfinder_widget.command.output import Output

@@ -9,13 +9,13 @@ import numpy as np
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.analysis.smoothing import smooth
 from lrfinder_widget.errors import LRFinderError
-from lrfinder_widget.find import result_of
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, Listener, Runner
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.series import Series
+from lrfinder_widget.series_result import result_of
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 from lrfinder_widget.training.replay import remaining, with_replay
 from lrfinder_widget.widget.state import optimizer_state

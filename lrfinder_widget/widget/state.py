@@ -10,7 +10,7 @@ import numpy as np
 from lrfinder_widget.analysis.turning import has_turned
 from lrfinder_widget.parameter_groups import describe, group_factors, group_label
 from lrfinder_widget.runner import DONE, RUNNING, Runner
-from lrfinder_widget.sweep import DIVERGED, NON_FINITE, OUT_OF_MEMORY
+from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY
 from lrfinder_widget.training.guard import rates_at_rest
 from lrfinder_widget.widget.messages import PAGE_SETTINGS, exact_block
 from lrfinder_widget.widget.stream import ALWAYS, OPTIONAL

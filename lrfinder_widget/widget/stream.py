@@ -178,9 +178,7 @@ def _range(losses: Sequence[float]) -> float:
     return float(np.ptp(finite)) if finite.size else 0.0
 
 
-def _first_change(
-    before: NDArray[np.float64], now: NDArray[np.float64], visible: float
-) -> int:
+def _first_change(before: NDArray[np.float64], now: NDArray[np.float64], visible: float) -> int:
     common = min(len(before), len(now))
     same = np.abs(before[:common] - now[:common]) <= visible
     same |= np.isnan(before[:common]) & np.isnan(now[:common])

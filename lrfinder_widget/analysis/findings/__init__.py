@@ -19,6 +19,7 @@ from lrfinder_widget.analysis.findings.range import (
 )
 from lrfinder_widget.analysis.findings.resources import out_of_memory
 from lrfinder_widget.analysis.findings.traits import traits_of
+from lrfinder_widget.stop_reasons import STOPPED
 
 __all__ = ["Finding", "Reading", "find_findings"]
 
@@ -49,7 +50,7 @@ def find_findings(reading: Reading) -> tuple[Finding, ...]:
     if exhausted is not None:
         return (exhausted,)
     # The end of a curve that was stopped by hand means nothing.
-    if reading.stop_reason == "stopped" or not len(reading.losses):
+    if reading.stop_reason == STOPPED or not len(reading.losses):
         return ()
     traits = traits_of(reading)
     for check in _FAULTS:

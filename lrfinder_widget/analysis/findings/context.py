@@ -8,6 +8,7 @@ import numpy as np
 
 from lrfinder_widget.analysis.findings.finding import finding, number
 from lrfinder_widget.analysis.findings.traits import leaps
+from lrfinder_widget.stop_reasons import NON_FINITE
 
 if TYPE_CHECKING:
     from lrfinder_widget.analysis.findings.finding import Finding, Reading
@@ -39,7 +40,7 @@ FAR_OUTSIDE = 10.0
 
 def non_finite_loss(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find a loss that is not finite though rates may not be the reason."""
-    if reading.stop_reason != "non-finite loss":
+    if reading.stop_reason != NON_FINITE:
         return None
     at = _where(reading)
     if _rose(reading, traits, at):
@@ -65,7 +66,7 @@ def non_finite_loss(reading: Reading, traits: Traits | None) -> Finding | None:
 
 def overflow(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find that a rising loss ended in overflow, which is as it should be."""
-    if reading.stop_reason != "non-finite loss":
+    if reading.stop_reason != NON_FINITE:
         return None
     at = _where(reading)
     if not _rose(reading, traits, at):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lrfinder_widget.analysis.findings.finding import finding, number, power_of_ten
 from lrfinder_widget.analysis.findings.traits import CERTAIN
+from lrfinder_widget.stop_reasons import COMPLETED, DIVERGED
 
 if TYPE_CHECKING:
     from lrfinder_widget.analysis.findings.finding import Finding, Reading
@@ -132,7 +133,7 @@ def at_start(reading: Reading, traits: Traits) -> bool:
 
 def _is_flat(reading: Reading, traits: Traits) -> bool:
     return (
-        reading.stop_reason == "completed"
+        reading.stop_reason == COMPLETED
         and max(traits.descent, traits.climb) < NEVER_BY_CHANCE
         and traits.descent + traits.climb < NEVER_TOGETHER
         and traits.take_off == len(traits.line)
@@ -140,4 +141,4 @@ def _is_flat(reading: Reading, traits: Traits) -> bool:
 
 
 def _rises(reading: Reading, traits: Traits) -> bool:
-    return reading.stop_reason == "diverged" or not _is_flat(reading, traits)
+    return reading.stop_reason == DIVERGED or not _is_flat(reading, traits)

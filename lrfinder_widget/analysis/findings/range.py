@@ -10,6 +10,7 @@ from lrfinder_widget.analysis.findings.finding import finding, number, power_of_
 from lrfinder_widget.analysis.findings.learning import EDGE, HIGH_RATE, at_start, never_moved
 from lrfinder_widget.analysis.findings.traits import FEWEST, leaps
 from lrfinder_widget.divergence import AVERAGED, Divergence
+from lrfinder_widget.stop_reasons import COMPLETED, DIVERGED, NON_FINITE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def explodes_at_once(reading: Reading, traits: Traits | None) -> Finding | None:
 
 def never_rose(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find that the range ends before the loss turns."""
-    if traits is None or reading.stop_reason != "completed":
+    if traits is None or reading.stop_reason != COMPLETED:
         return None
     still = never_moved(reading, traits)
     if not still and (not traits.learns or traits.turned):
@@ -77,7 +78,7 @@ def never_rose(reading: Reading, traits: Traits | None) -> Finding | None:
 
 def stopped_too_early(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find that it was noise, not a blow-up, that exceeded the threshold."""
-    if reading.stop_reason != "diverged" or reading.settings.diverge_threshold is None:
+    if reading.stop_reason != DIVERGED or reading.settings.diverge_threshold is None:
         return None
     losses = reading.losses[np.isfinite(reading.losses)]
     if len(losses) < 2 * AVERAGED or not _within_what_was_seen(losses):
@@ -104,7 +105,7 @@ def edge_of_range(reading: Reading, traits: Traits | None) -> Finding | None:
     changes: dict[str, float]
     if at_start(reading, traits):
         side, changes = "start", {"start_lr": power_of_ten(settings.start_lr / 100)}
-    elif reading.stop_reason == "completed" and EDGE * suggestion >= traits.lrs[-1]:
+    elif reading.stop_reason == COMPLETED and EDGE * suggestion >= traits.lrs[-1]:
         side, changes = "end", {"end_lr": power_of_ten(settings.end_lr * 10, up=True)}
     else:
         return None
@@ -134,8 +135,8 @@ def _exploded_after(reading: Reading, traits: Traits | None) -> int | None:
         # A loss that comes back was an outlier, or a hump that the model got over.
         blown = float(np.median(after)) >= float(traits.line[traits.take_off])
         return int(np.searchsorted(reading.lrs, traits.lrs[traits.take_off])) + 1 if blown else None
-    ended = reading.stop_reason == "diverged" or (
-        reading.stop_reason == "non-finite loss" and leaps(reading.losses)
+    ended = reading.stop_reason == DIVERGED or (
+        reading.stop_reason == NON_FINITE and leaps(reading.losses)
     )
     return len(reading.losses) if ended else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.analysis.findings.finding import finding
+from lrfinder_widget.stop_reasons import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     from lrfinder_widget.analysis.findings.finding import Finding, Reading
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 def out_of_memory(reading: Reading) -> Finding | None:
     """Find that the sweep ended because memory ran out."""
-    if reading.stop_reason != "out of memory":
+    if reading.stop_reason != OUT_OF_MEMORY:
         return None
     steps = 2 * reading.settings.accumulation_steps
     size = f" ({reading.batch_size} now)" if reading.batch_size else ""

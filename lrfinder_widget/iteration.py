@@ -1,0 +1,64 @@
+"""What is iterated over to sweep: points come, and everything is put back when they end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+import torch
+from torch import is_grad_enabled, is_inference_mode_enabled
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from lrfinder_widget.points import Point
+    from lrfinder_widget.training.distributed import Ranks
+    from lrfinder_widget.training.guard import Claim
+
+    # What it returns at its end is their number.
+    PointGenerator = Generator[Point, None, int]
+
+
+class Iteration:
+    """An iterator over points that restores when it is closed, of one sweep or a series."""
+
+    # Or else it runs elsewhere, and is followed.
+    trains = True
+    _points: PointGenerator
+    _claim: Claim
+    # None outside of a process group.
+    _ranks: Ranks | None = None
+
+    def __iter__(self) -> Iterator[Point]:
+        return self
+
+    def __next__(self) -> Point:
+        if self._ranks is not None:
+            with self._ranks.interrupts_noted(), _gradients_on():
+                return next(self._points)
+        if is_grad_enabled() and not is_inference_mode_enabled():
+            return next(self._points)
+        with _gradients_on():
+            return next(self._points)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._ranks is not None and error is not None:
+            self._ranks.stop(error)
+        self.close()
+
+    def close(self) -> None:
+        """End here and restore; does nothing if it has ended."""
+        self._points.close()
+
+    def check_free(self) -> None:
+        """Raise `SweepInProgressError` if another sweep would refuse this one now."""
+        self._claim.check()
+
+
+@contextmanager
+def _gradients_on() -> Iterator[None]:
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        yield
