@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.analysis.rules import resolve
-from lrfinder_widget.dispatch import run_on
-from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.dispatch import series_of
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.points import Points
-from lrfinder_widget.result import LRFinderResult
-from lrfinder_widget.series import Series
 from lrfinder_widget.series_result import result_of
 from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.training.accelerated import accelerated
-from lrfinder_widget.training.distributed import announced, in_process_group, leads
+from lrfinder_widget.training.distributed import announced, leads
 from lrfinder_widget.training.training import Training
 
 if TYPE_CHECKING:
@@ -24,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
+
+    from lrfinder_widget.result import LRFinderResult
 
 
 def lr_find(
@@ -87,7 +86,7 @@ def lr_find(
         Any `concurrent.futures.Executor` (a process pool, Dask's ``client.get_executor()``): each
         repeat trains a pickled copy of model, optimizer, loader and loss there, and what was
         passed is not touched. With a ``seed`` the result is the same as without. An interrupt
-        cancels the repeats that have not begun.
+        cancels the repeats that have not begun, and ends those that have on this machine.
     **settings
         See `SweepSettings`.
 
@@ -121,21 +120,11 @@ def lr_find(
         resolve(checked.rule)
         points = Points()
         written = Journal(journal) if journal is not None and leads() else None
-        series = Series(training, checked, journal=written)
-        if executor is not None and in_process_group():
-            raise SettingsError(
-                "executor cannot be used in a process group, whose ranks make each sweep "
-                "together; leave it out"
-            )
-    if executor is not None:
-        if journal is not None:
-            raise SettingsError(
-                "journal cannot be used with executor: points come from there only when a whole "
-                "sweep has ended; leave one of them out"
-            )
-        return _on_executor(executor, training, series, progress)
-    with series, _bar(series.total, "step", progress and leads()) as bar:
+        series = series_of(training, checked, executor=executor, journal=written)
+    with series, _bar(series.total, progress and leads()) as bar:
         for point in series:
+            if point is None:  # an executor is still at it
+                continue
             points.append(point)
             if not point.index:
                 bar.total = series.total  # less than before if the last sweep ended early
@@ -144,33 +133,7 @@ def lr_find(
     return result_of(series, points)
 
 
-def _on_executor(
-    executor: Executor,
-    training: Training,
-    series: Series,
-    progress: bool,  # noqa: FBT001 - a flag passed on
-) -> LRFinderResult:
-    series.check_free()  # a copy made in the middle of a sweep would start from its weights
-    settings = series.settings
-    with _bar(settings.repeats, "run", progress) as bar:
-        runs = run_on(executor, training, settings, bar.update)
-    results = [
-        LRFinderResult(
-            **run.points.columns(),
-            settings=settings,
-            stop_reason=run.stop_reason,
-            notes=(*series.notes, *run.notes),
-            loss_name=run.loss_name,
-            optimizer=series.optimizer,
-            network=series.network,
-            batch_size=run.batch_size,
-        )
-        for run in runs
-    ]
-    return LRFinderResult.combined(results)
-
-
-def _bar(total: int, unit: str, progress: bool) -> Any:  # noqa: FBT001 - a flag passed on
+def _bar(total: int, progress: bool) -> Any:  # noqa: FBT001 - a flag passed on
     from tqdm.auto import tqdm
 
-    return tqdm(total=total, desc="Learning-rate sweep", unit=unit, disable=not progress)
+    return tqdm(total=total, desc="Learning-rate sweep", unit="step", disable=not progress)

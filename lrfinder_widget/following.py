@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.journal_reading import JournalReader
+from lrfinder_widget.points import expected_points
 from lrfinder_widget.result_files import JOURNAL
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.stop_reasons import STOPPED
+from lrfinder_widget.stop_reasons import STOPPED, overall_reason
 
 if TYPE_CHECKING:
     import os
@@ -110,9 +110,7 @@ class Followed:
     @property
     def total(self) -> int:
         """How many points there will be, if no sweep from here on ends early."""
-        starts = self.starts or [0]
-        to_end = self.settings.repeats - len(starts) + 1
-        return starts[-1] + to_end * self.settings.num_iter
+        return expected_points(self.starts, self.settings)
 
     @property
     def stop_reasons(self) -> list[str]:
@@ -125,9 +123,7 @@ class Followed:
         """Why all ended; ``"stopped"`` before that."""
         if self._reader.end:
             return self._reader.end
-        reasons = self.stop_reasons
-        done = len(self._reader.stop_reasons) == self.settings.repeats
-        return Counter(reasons).most_common(1)[0][0] if done and reasons else STOPPED
+        return overall_reason(self.stop_reasons, self.settings.repeats)
 
     @property
     def loss_name(self) -> str:

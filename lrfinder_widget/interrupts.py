@@ -1,14 +1,77 @@
-"""Ctrl-C at the right moment."""
+"""Ctrl-C at the right moment.
+
+An exception that comes between any two instructions cannot be met by ``try`` and ``finally`` alone:
+it may come in the first line of the ``finally``. So the handler itself is asked to wait.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Interrupts:
+    """Lets a KeyboardInterrupt through only while `open`; at other times it waits.
+
+    A block of it may be left open only where whatever is raised does no harm: in the user's own
+    code, and while the caller has the point. What comes through closes it, so that the ways out
+    are not interrupted again. Does nothing outside of the main thread, which alone is interrupted.
+
+    Parameters
+    ----------
+    held
+        Whether to hold anything back at all.
+    """
+
+    def __init__(self, *, held: bool = True) -> None:
+        self.open = False
+        self.waiting: tuple[int, Any] | None = None
+        self._held = held
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        if self._held and threading.current_thread() is threading.main_thread():
+            before = signal.getsignal(signal.SIGINT)
+            # Otherwise nobody is interrupted, or by something that Python cannot call.
+            if callable(before):
+                self._before = before
+                signal.signal(signal.SIGINT, self._arrive)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open = False
+        # Whoever has put another handler in place meanwhile keeps it.
+        if self._before is not None and signal.getsignal(signal.SIGINT) == self._arrive:
+            signal.signal(signal.SIGINT, self._before)
+        # That other handler may yet put this one back: from here on it holds up nothing.
+        self.open = True
+        self._pass_on_waiting()
+
+    def let_through(self) -> None:
+        """Open, and let through what came meanwhile."""
+        self.open = True
+        if self.waiting is not None:
+            self.open = False
+            self._pass_on_waiting()
+            self.open = True
+
+    def _arrive(self, number: int, frame: Any) -> None:
+        if not self.open:
+            self.waiting = number, frame
+            return
+        self.open = False
+        self._before(number, frame)
+        self.open = True  # a handler that raises nothing ends nothing
+
+    def _pass_on_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            self._before(*waiting)
 
 
 @contextmanager

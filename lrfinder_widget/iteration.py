@@ -11,6 +11,7 @@ from torch import is_grad_enabled, is_inference_mode_enabled
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
+    from lrfinder_widget.interrupts import Interrupts
     from lrfinder_widget.points import Point
     from lrfinder_widget.training.distributed import Ranks
     from lrfinder_widget.training.guard import Claim
@@ -26,6 +27,7 @@ class Iteration:
     trains = True
     _points: PointGenerator
     _claim: Claim
+    _interrupts: Interrupts
     # None outside of a process group.
     _ranks: Ranks | None = None
 
@@ -37,7 +39,12 @@ class Iteration:
             with self._ranks.interrupts_noted(), _gradients_on():
                 return next(self._points)
         if is_grad_enabled() and not is_inference_mode_enabled():
-            return next(self._points)
+            try:
+                return next(self._points)
+            except BaseException:
+                # An interrupt that hits torch's own way out of no_grad leaves it switched off.
+                torch.set_grad_enabled(True)
+                raise
         with _gradients_on():
             return next(self._points)
 
@@ -51,6 +58,7 @@ class Iteration:
 
     def close(self) -> None:
         """End here and restore; does nothing if it has ended."""
+        self._interrupts.open = False
         self._points.close()
 
     def check_free(self) -> None:

@@ -7,7 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from lrfinder_widget.settings import SweepSettings
 
 NONE: Mapping[str, float] = MappingProxyType({})
 
@@ -87,3 +89,17 @@ class Points(list[Point]):
     def part(self, start: int, end: int | None = None) -> Points:
         """Return the points from `start` to before `end`."""
         return Points(self[start:end])
+
+
+def expected_points(starts: Sequence[int], settings: SweepSettings) -> int:
+    """Return how many points a series will have if no sweep from here on ends early.
+
+    Parameters
+    ----------
+    starts
+        Where among its points each sweep that has begun does so.
+    settings
+        Those of each sweep.
+    """
+    to_end = settings.repeats - max(len(starts), 1) + 1
+    return (starts[-1] if starts else 0) + to_end * settings.num_iter

@@ -23,10 +23,11 @@ from lrfinder_widget.thread_context import ThreadContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lrfinder_widget.dispatch import Dispatched
     from lrfinder_widget.following import Followed
     from lrfinder_widget.series import Series
 
-    Swept = Series | Followed
+    Swept = Series | Dispatched | Followed
 
 IDLE, RUNNING, PAUSED = "idle", "running", "paused"
 DONE, STOPPED, FAILED, CLOSED = "done", "stopped", "failed", "closed"
@@ -256,6 +257,8 @@ class Runner:
         if self.state != RUNNING:
             raise LRFinderError(f"nothing to pause: the sweep is {self.state}")
         if self.sweep is not None:
+            if not self.sweep.trains:
+                raise LRFinderError("what runs elsewhere cannot be paused from here; stop it")
             self.sweep.rest()
         self._set_state(PAUSED)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lrfinder_widget.interrupts import Interrupts
 from lrfinder_widget.iteration import Iteration
 from lrfinder_widget.parameter_groups import describe, group_factors, group_label
+from lrfinder_widget.points import expected_points
 from lrfinder_widget.scheduler_rates import number
 from lrfinder_widget.settings import SweepSettings
-from lrfinder_widget.stop_reasons import OUT_OF_MEMORY, STOPPED
+from lrfinder_widget.stop_reasons import OUT_OF_MEMORY, overall_reason
 from lrfinder_widget.sweep import Sweep, take
 from lrfinder_widget.training.distributed import APART, Ranks, in_process_group, leads
 from lrfinder_widget.training.guard import Claim
@@ -87,10 +88,9 @@ class Series(Iteration):
             if training.train_step is None and not joins_ranks(training.model):
                 self.notes.append(APART)
             self._ranks = Ranks(input_device(training.model, self.settings.device))
+        self._interrupts = Interrupts(held=self._ranks is None)
         self._sweep = self._sweep_number(0)
-        points = self._run() if self._ranks is None else self._run_with(self._ranks)
-        records = journal is not None and leads()
-        self._points = journal.recording(self, points) if journal and records else points
+        self._journal = journal if leads() else None
 
     @property
     def loss_name(self) -> str:
@@ -134,25 +134,27 @@ class Series(Iteration):
 
         ``"stopped"`` if not all of them came to their end, ``"out of memory"`` if one had to.
         """
-        reasons = self.stop_reasons
-        if OUT_OF_MEMORY in reasons:
-            return OUT_OF_MEMORY
-        if len(reasons) < self.settings.repeats or reasons[-1] == STOPPED:
-            return STOPPED
-        return Counter(reasons).most_common(1)[0][0]
+        return overall_reason(self.stop_reasons, self.settings.repeats)
 
     @property
     def total(self) -> int:
         """How many points there will be, if no sweep from here on ends early."""
-        starts = self.starts or [0]
-        to_end = self.settings.repeats - len(starts) + 1
-        return starts[-1] + to_end * self.settings.num_iter
+        return expected_points(self.starts, self.settings)
 
     def rest(self) -> None:
         """Let other threads have the process's random generators while no step is taken."""
         self._sweep.rest()
 
+    @cached_property
+    def _points(self) -> PointGenerator:  # type: ignore[override]
+        points = self._run() if self._ranks is None else self._run_with(self._ranks)
+        return points if self._journal is None else self._journal.recording(self, points)
+
     def _run(self) -> PointGenerator:
+        with self._interrupts:
+            return (yield from self._run_claimed())
+
+    def _run_claimed(self) -> PointGenerator:
         claim = self._claim
         count = 0
         try:
@@ -201,6 +203,7 @@ class Series(Iteration):
             repeat=repeat,
             claim=self._claim,
             ranks=self._ranks,
+            interrupts=self._interrupts,
         )
         sweep.notes = self.notes
         return sweep

@@ -8,6 +8,7 @@ from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.stop_reasons import OUT_OF_MEMORY
 
 if TYPE_CHECKING:
+    from lrfinder_widget.dispatch import Dispatched
     from lrfinder_widget.following import Followed
     from lrfinder_widget.points import Points
     from lrfinder_widget.series import Series
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def result_of(
-    series: Series | Followed,
+    series: Series | Dispatched | Followed,
     points: Points,
     settings: SweepSettings | None = None,
 ) -> LRFinderResult:

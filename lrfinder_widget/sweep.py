@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.divergence import Divergence
-from lrfinder_widget.interrupts import interrupts_deferred
+from lrfinder_widget.interrupts import Interrupts, interrupts_deferred
 from lrfinder_widget.iteration import Iteration
 from lrfinder_widget.parameter_groups import group_factors
 from lrfinder_widget.points import Point
@@ -71,6 +71,8 @@ class Sweep(Iteration):
         The claim that somebody holds for this sweep and others; by default its own.
     ranks
         The processes that make this sweep together, of which this is one.
+    interrupts
+        Those that somebody holds back for this sweep and others; by default its own.
 
     Attributes
     ----------
@@ -99,6 +101,7 @@ class Sweep(Iteration):
         repeat: int = 0,
         claim: Claim | None = None,
         ranks: Ranks | None = None,
+        interrupts: Interrupts | None = None,
     ) -> None:
         self.settings = settings or SweepSettings()
         training = with_replay(training, self.settings)
@@ -110,11 +113,11 @@ class Sweep(Iteration):
         self._training = training
         self._repeat = repeat
         self._ranks = ranks
+        self._interrupts = interrupts or Interrupts(held=ranks is None)
         self._claim = claim or Claim(training.model, training.optimizer, displace)
         device = input_device(training.model, self.settings.device)
         self._step = TrainStep(training, self.settings, device)
         self._leave_slice: Callable[[], None] = lambda: None
-        self._points = self.points() if claim is not None else self._claimed_points()
         self.stop_reason = STOPPED
         self.notes: list[str] = []
 
@@ -132,15 +135,21 @@ class Sweep(Iteration):
         """Let other threads have the process's random generators while no step is taken."""
         self._leave_slice()
 
+    # Made when it is first asked for: one that never begins would keep the model in memory.
+    @cached_property
+    def _points(self) -> PointGenerator:  # type: ignore[override]
+        return self._claimed_points()
+
     def _claimed_points(self) -> PointGenerator:
-        try:
-            take(self._claim, self.notes)
-            return (yield from self.points())
-        finally:
-            self._claim.release()
+        with self._interrupts:
+            try:
+                take(self._claim, self.notes)
+                return (yield from self.points())
+            finally:
+                self._claim.release()
 
     def points(self) -> PointGenerator:
-        """Return the bare generator of the points; the claim has to be held.
+        """Return the bare generator of the points; claim and interrupts have to be held.
 
         It returns how many there were. An iteration over the sweep itself sees to grad mode too.
         """
@@ -155,10 +164,14 @@ class Sweep(Iteration):
         steps = self._steps(snapshot, streams, batches)
         count = 0
         try:
-            self._prepare(snapshot, streams)
-            for point in steps:
-                count += 1
-                yield point
+            try:
+                self._prepare(snapshot, streams)
+                for point in steps:
+                    count += 1
+                    yield point
+            finally:
+                # Before the way out: one that comes in this very line is caught below.
+                self._interrupts.open = False
         except GeneratorExit:
             if self._ranks is not None:
                 self._ranks.leave(steps)
@@ -197,6 +210,7 @@ class Sweep(Iteration):
         if self._training.val_loader is not None:
             streams.enter()
             streams.expect_draws()
+            self._interrupts.let_through()  # a loader of the user's may take its time
             self._step.validate_on(
                 validation_batches(self._training.val_loader, self.settings.val_batches)
             )
@@ -212,16 +226,19 @@ class Sweep(Iteration):
         lrs = learning_rates(self.settings).tolist()
         parts = range(self.settings.accumulation_steps)
         alone = len(parts) == 1
-        claim, step, ranks = self._claim, self._step, self._ranks
+        claim, step, ranks, interrupts = self._claim, self._step, self._ranks, self._interrupts
         stream = iter(batches)
         index = skipped = 0
+        interrupts.let_through()
         while index < len(lrs):
             if streams.out():
+                interrupts.open = False
                 self._leave_slice()
                 # Threads that wait for the interpreter get their turn now, with their own stream.
                 time.sleep(0)
                 snapshot.note_changes(by_sweep=False)
                 streams.enter()
+                interrupts.let_through()
             taken = [next(stream)] if alone else [next(stream) for _ in parts]
             if index < WATCHED:
                 snapshot.note_changes(by_sweep=False)

@@ -1,5 +1,5 @@
 // Draws the state named in the address: ?state=done&theme=dark&width=760
-import widget from "../src/index.ts";
+import newWidget from "../src/index.ts";
 import type { Model } from "../src/protocol.ts";
 import { FakeKernel } from "../test/fake-kernel.ts";
 import { STATES } from "./states.ts";
@@ -20,6 +20,7 @@ for (const name of wanted.get("state")?.split(",") ?? Object.keys(STATES)) {
   el.style.marginBottom = "20px";
   document.body.append(el);
   const model = kernel as unknown as Model;
+  const widget = newWidget();
   widget.initialize({ model });
   widget.render({ model, el });
   if (name !== "lost") play(kernel);

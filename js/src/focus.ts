@@ -27,7 +27,9 @@ export function rememberFocus(
     () => {
       // A view that the host takes out of the page loses the focus too: that is not the user's doing.
       setTimeout(() => {
-        const left = root.isConnected && !root.contains(root.ownerDocument.activeElement);
+        // Of a shadow tree, as marimo's outputs are, the document knows only the host.
+        const { activeElement } = root.getRootNode() as Document | ShadowRoot;
+        const left = root.isConnected && !root.contains(activeElement);
         if (left && !signal.aborted && memory.focus?.root === root) memory.focus = null;
       });
     },

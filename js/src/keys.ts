@@ -23,9 +23,22 @@ export function isOurs(
   return USED.has(event.key) || event.key.length === 1;
 }
 
+/**
+ * Keeps those keys from the host, and lets it have the others: Ctrl+S saves the notebook.
+ *
+ * JupyterLab ≥ 4.1 listens while the event is on its way up: stopping it is enough. Notebook 7 and
+ * older JupyterLabs listen on the document while it is on its way down, and go from the focused
+ * element upwards until one matches a shortcut or carries the attribute. Shortcuts name `:focus`,
+ * so it has to be on that very element, and before the document hears of the key.
+ */
 export function keepKeys(root: HTMLElement, signal: AbortSignal): void {
-  // JupyterLab listens while the event is on its way down, and looks for this attribute.
-  root.dataset.lmSuppressShortcuts = "true";
+  const mark = (event: KeyboardEvent) => {
+    const [target] = event.composedPath();
+    if (target instanceof Element && root.contains(target)) {
+      target.toggleAttribute("data-lm-suppress-shortcuts", isOurs(event));
+    }
+  };
+  window.addEventListener("keydown", mark, { capture: true, signal });
   const stop = (event: KeyboardEvent) => {
     if (isOurs(event)) event.stopPropagation();
   };

@@ -17,6 +17,8 @@ export interface Status {
   picture: number;
   /** The journal of a sweep that runs elsewhere; nothing for one of this kernel's. */
   follows?: string;
+  /** Whether copies are trained on an executor: curves come whole, and nothing can be paused. */
+  copies?: boolean;
 }
 
 export interface Settings {

@@ -4,7 +4,7 @@ import { closeAll, drag, frames, show, until } from "../test/card.ts";
 import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
 import { FakeKernel, traits } from "../test/fake-kernel.ts";
 import { modelOf } from "../test/page.ts";
-import widget from "./index.ts";
+import newWidget from "./index.ts";
 import { encodeFloats, type Traits } from "./protocol.ts";
 
 function done(points = 96): Partial<Traits> {
@@ -22,6 +22,21 @@ describe("a view that the host re-creates", () => {
   test("gives the focus back to the control that had it", async () => {
     const { card, el, dispose, again } = await show(done());
     card.radio("Minimum").focus();
+    el.remove();
+    dispose();
+    const second = await again();
+    expect(document.activeElement).toBe(second.card.radio("Minimum"));
+  });
+
+  test("gives it back inside a shadow tree, too, after it went from one control to another", async () => {
+    const host = document.createElement("div");
+    document.body.append(host);
+    const tree = host.attachShadow({ mode: "open" });
+    const { card, el, dispose, again } = await show(done());
+    tree.append(el);
+    card.role("slider").focus();
+    card.radio("Minimum").focus();
+    await frames();
     el.remove();
     dispose();
     const second = await again();
@@ -88,15 +103,29 @@ describe("two views of one widget", () => {
   });
 });
 
+// Hosts open all widgets before they draw one, and wrap the model anew for each call.
 test("two widgets on one page hold their own curves", async () => {
-  const first = await show(done(96));
-  const second = await show(done(50));
-  expect(first.card.text(".lrf-status")).toContain("96 points");
-  expect(second.card.text(".lrf-status")).toContain("50 points");
+  const end = new AbortController();
+  const { signal } = end;
+  const counts = [96, 50];
+  const widgets = counts.map((points) => {
+    const widget = newWidget();
+    widget.initialize({ model: modelOf(new FakeKernel(done(points))), signal });
+    return widget;
+  });
+  for (const [at, widget] of widgets.entries()) {
+    const el = document.createElement("div");
+    document.body.append(el);
+    widget.render({ model: modelOf(new FakeKernel()), el, signal });
+    await until(() => el.querySelector(".lrf-status") !== null);
+    expect(el.textContent).toContain(`${counts[at]} points`);
+  }
+  end.abort();
 });
 
 test("a view begins without a size and is drawn when it has one", async () => {
   const kernel = new FakeKernel(done());
+  const widget = newWidget();
   const close = widget.initialize({ model: modelOf(kernel) });
   const el = document.createElement("div");
   const dispose = widget.render({ model: modelOf(kernel), el });
@@ -171,6 +200,7 @@ describe("the end", () => {
     const kernel = new FakeKernel(done());
     const end = new AbortController();
     const added = vi.spyOn(EventTarget.prototype, "addEventListener");
+    const widget = newWidget();
     widget.initialize({ model: modelOf(kernel), signal: end.signal });
     const el = document.createElement("div");
     document.body.append(el);

@@ -110,4 +110,7 @@ test("the foot says what the sweep works on and whether it is restored", () => {
   );
   const elsewhere = { state: "done", follows: "runs/first/journal.jsonl" } as const;
   expect(footText("", optimizer, elsewhere)).toBe("SGD, momentum 0.9 · runs elsewhere");
+  expect(footText("", optimizer, { state: "running", copies: true })).toBe(
+    "SGD, momentum 0.9 · copies are trained, the model is left alone",
+  );
 });

@@ -25,7 +25,7 @@ export function statusText({
   const parts: string[] = [];
   const { repeats, starts, total, text } = status;
   const several = repeats > 1;
-  const counted = points === 1 ? "1 point" : `${points} points`;
+  const counted = counting(points, "point");
   if (lost) {
     parts.push("not connected");
     if (several && text) parts.push(text);
@@ -36,6 +36,9 @@ export function statusText({
   const planned = Math.round((total - begun) / (repeats - starts.length + 1));
   const progress = `${Math.min(points - begun, planned)} of ${planned}`;
   const which = several ? [`run ${starts.length} of ${repeats}`] : [];
+  const soFar = status.copies
+    ? [`${points === 0 ? 0 : starts.length} of ${counting(repeats, "run")}`]
+    : [...which, progress];
   switch (status.state) {
     case "idle":
       parts.push(
@@ -44,18 +47,18 @@ export function statusText({
       );
       break;
     case "running":
-      parts.push(...(points === 0 ? ["starting"] : [...which, progress]));
+      parts.push(...(points === 0 && !status.copies ? ["starting"] : soFar));
       if (points > 0 && secondsLeft !== null) parts.push(formatTimeLeft(secondsLeft));
       if (status.slowed) parts.push("slowed by a running cell");
       break;
     case "paused":
-      parts.push("paused", ...which, progress);
+      parts.push("paused", ...soFar);
       break;
     case "done":
       if (!several) parts.push("done", counted);
       break;
     case "stopped":
-      parts.push("stopped", ...which, progress);
+      parts.push("stopped", ...soFar);
       break;
     case "failed":
       parts.push("failed");
@@ -69,6 +72,10 @@ export function statusText({
   }
   if (text) parts.push(text);
   return parts.join(SEPARATOR);
+}
+
+function counting(count: number, what: string): string {
+  return count === 1 ? `1 ${what}` : `${count} ${what}s`;
 }
 
 /** What a screen reader is told, only when the state changes and not at each point. */
@@ -118,10 +125,14 @@ function arrow(from: number, to: number): string {
 export function footText(
   loss: string,
   { name, detail }: Optimizer,
-  { state, follows }: Pick<Status, "state" | "follows">,
+  { state, follows, copies }: Pick<Status, "state" | "follows" | "copies">,
 ): string {
   const will = state === "idle" || state === "running" || state === "paused" ? "will be " : "";
   const optimizer = [name, detail].filter(Boolean).join(", ");
-  const where = follows ? "runs elsewhere" : `model and optimizer ${will}restored`;
+  const where = follows
+    ? "runs elsewhere"
+    : copies
+      ? "copies are trained, the model is left alone"
+      : `model and optimizer ${will}restored`;
   return [loss, optimizer, where].filter(Boolean).join(SEPARATOR);
 }

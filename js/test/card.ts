@@ -1,10 +1,12 @@
 // The widget in a real page, on a fake kernel, with the words a test needs to use it.
 import { expect } from "vitest";
 import { userEvent } from "vitest/browser";
-import widget from "../src/index.ts";
+import newWidget from "../src/index.ts";
 import type { Traits } from "../src/protocol.ts";
 import { FakeKernel } from "./fake-kernel.ts";
 import { modelOf } from "./page.ts";
+
+type Widget = ReturnType<typeof newWidget>;
 
 const closers: (() => void)[] = [];
 
@@ -112,12 +114,12 @@ interface ShowOptions {
 /** Open the widget on a fake kernel and wait until it is drawn. */
 export async function show(state: Partial<Traits> = {}, options: ShowOptions = {}): Promise<Shown> {
   const kernel = options.kernel ?? new FakeKernel(state);
-  const model = modelOf(kernel);
-  closers.push(widget.initialize({ model }));
-  return draw(kernel, options.width ?? 760);
+  const widget = newWidget();
+  closers.push(widget.initialize({ model: modelOf(kernel) }));
+  return draw(widget, kernel, options.width ?? 760);
 }
 
-async function draw(kernel: FakeKernel, width: number): Promise<Shown> {
+async function draw(widget: Widget, kernel: FakeKernel, width: number): Promise<Shown> {
   const el = document.createElement("div");
   el.style.width = `${width}px`;
   document.body.append(el);
@@ -126,7 +128,7 @@ async function draw(kernel: FakeKernel, width: number): Promise<Shown> {
   await until(() => el.querySelector(".lrf-canvas canvas") !== null);
   const root = el.querySelector<HTMLElement>(".lrf-root");
   if (!root) throw new Error("the widget has no root");
-  const again = () => draw(kernel, width);
+  const again = () => draw(widget, kernel, width);
   return { kernel, card: new Card(root), el, dispose, again };
 }
 

@@ -23,13 +23,25 @@ def has_turned(losses: ArrayLike, smoothed: ArrayLike) -> bool:
 
     Judged on the smoothed line, shape (n,), against the scatter of the points about it.
     """
+    fall, noise, rise = _course(losses, smoothed)
+    return fall > _FALL * noise and rise > _RISE * fall > 0
+
+
+def has_fallen(losses: ArrayLike, smoothed: ArrayLike) -> bool:
+    """Return whether the loss has left its plateau, be it that it falls still; see `has_turned`."""
+    fall, noise, _ = _course(losses, smoothed)
+    return fall > _FALL * noise
+
+
+def _course(losses: ArrayLike, smoothed: ArrayLike) -> tuple[float, float, float]:
+    """Return how far the line fell, the noise about it, and how far it has come back up."""
     values, line = np.asarray(losses, dtype=np.float64), np.asarray(smoothed, dtype=np.float64)
     finite = np.isfinite(values) & np.isfinite(line)
     values, line = values[finite], line[finite]
     if len(line) < _POINTS:
-        return False
+        return 0.0, 0.0, 0.0
     lowest = int(np.argmin(line))
     fall = float(line[: lowest + 1].max() - line[lowest])
     # Up to the bottom: behind it the blow-up scatters more than any batch.
     noise = float(np.std(values[: lowest + 1] - line[: lowest + 1]))
-    return fall > _FALL * noise and float(line[-1] - line[lowest]) > _RISE * fall > 0
+    return fall, noise, float(line[-1] - line[lowest])

@@ -118,17 +118,16 @@ class Claim:
 
     def _hook(self) -> None:
         refuse = _Refusal(self)
+        keep = self._handles.append  # one by one: what fails later does not leave the rest behind
         for module in _guarded_modules(self.model):
             self._calls.append(_GuardedCall(module, self))
-            self._handles += [
-                module.register_state_dict_pre_hook(refuse.state_dict),
-                module.register_load_state_dict_pre_hook(refuse.load_state_dict),
-            ]
-        self._handles += [
-            self.optimizer.register_step_pre_hook(refuse.step),
-            self.optimizer.register_state_dict_pre_hook(refuse.state_dict),
-            self.optimizer.register_load_state_dict_pre_hook(refuse.load_state_dict),
-        ]
+            keep(module.register_state_dict_pre_hook(refuse.state_dict))
+            keep(module.register_load_state_dict_pre_hook(refuse.load_state_dict))
+        optimizer = self.optimizer
+        keep(optimizer.register_step_pre_hook(refuse.step))
+        if hasattr(optimizer, "_optimizer_state_dict_pre_hooks"):  # wrappers may lack the rest
+            keep(optimizer.register_state_dict_pre_hook(refuse.state_dict))
+            keep(optimizer.register_load_state_dict_pre_hook(refuse.load_state_dict))
 
     def admits_this_thread(self) -> bool:
         """Return whether the calling thread is part of the sweep's own step."""

@@ -8,13 +8,13 @@ import numpy as np
 
 from lrfinder_widget.analysis.rules import resolve
 from lrfinder_widget.analysis.smoothing import smooth
+from lrfinder_widget.dispatch import series_of
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, Listener, Runner
 from lrfinder_widget.schedule_code import code
-from lrfinder_widget.series import Series
 from lrfinder_widget.series_result import result_of
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
 from lrfinder_widget.training.replay import remaining, with_replay
@@ -23,11 +23,13 @@ from lrfinder_widget.widget.state import optimizer_state
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
-    from concurrent.futures import Future
+    from concurrent.futures import Executor, Future
 
     from numpy.typing import NDArray
 
+    from lrfinder_widget.dispatch import Dispatched
     from lrfinder_widget.schedules import Kind
+    from lrfinder_widget.series import Series
     from lrfinder_widget.settings import SweepSettings
     from lrfinder_widget.training.training import Training
 
@@ -51,6 +53,7 @@ class Finder:
         settings: SweepSettings,
         listener: Listener,
         journal: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
     ) -> None:
         resolve(settings.rule)
         self.settings = settings
@@ -58,14 +61,21 @@ class Finder:
         self.result: LRFinderResult | None = None
         self._training = with_replay(training, settings)  # once, whatever runs from it
         self._changes: list[RateChange] = []
-        self._journal = None if journal is None else Journal(journal).path
-        self._new_sweep()  # refuses now what it would refuse later
+        self._executor = executor
+        written = None if journal is None else Journal(journal)
+        self._journal = None if written is None else written.path
+        self._new_sweep(written)  # refuses now what it would refuse later
         self.runner = Runner(listener)
 
     @property
     def follows(self) -> str:
         """The journal that is followed; none, since the sweeps are made here."""
         return ""
+
+    @property
+    def copies(self) -> bool:
+        """Whether copies of the model are trained, on an executor."""
+        return self._executor is not None
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return what a page is told of the optimizer."""
@@ -208,8 +218,14 @@ class Finder:
         if self.runner.state == IDLE and self.runner.finished:
             raise LRFinderError("no sweep was started: call show() or run() first")
 
-    def _new_sweep(self, journal: Journal | None = None) -> Series:
-        return Series(self._training, self.settings, displace=self._give_way, journal=journal)
+    def _new_sweep(self, journal: Journal | None = None) -> Series | Dispatched:
+        return series_of(
+            self._training,
+            self.settings,
+            executor=self._executor,
+            journal=journal,
+            displace=self._give_way,
+        )
 
     def _give_way(self) -> None:
         self.runner.stop("a new sweep of this model took its place").result()

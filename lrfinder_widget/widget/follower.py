@@ -49,6 +49,7 @@ class Follower(Finder):
         self._smoothing_chosen = False
         self.result = None
         self._changes = []
+        self._executor = None
         self.runner = Runner(listener)
 
     @property

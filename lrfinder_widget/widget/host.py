@@ -71,6 +71,24 @@ def deliver_as_addressed(comm: Any) -> None:
         comm._reply_subshell_for = lambda _data, named: named  # noqa: SLF001 - nothing public
 
 
+def when_closed(comm: Any, react: Callable[[], None]) -> None:
+    """Call `react` before the host closes `comm`, which it does by itself.
+
+    marimo closes the comms that a cell opened before that cell runs again, or goes: nothing would
+    reach the page from then on.
+    """
+    close = comm.close
+
+    def closing(*args: Any, **options: Any) -> None:
+        comm.close = close  # `react` closes the comm, too
+        try:
+            react()
+        finally:
+            close(*args, **options)
+
+    comm.close = closing
+
+
 def has_subshells() -> bool:
     """Return whether the kernel can handle a page's messages while a cell runs."""
     # Not by kernel_info: IPython's banner draws its tip of the day from the random generator.
@@ -97,7 +115,8 @@ class Displays:
         if explicitly:
             self._shown_by = cell
         display_id = uuid.uuid4().hex
-        self._ids.append(display_id)
+        if _kernel() is not None:  # elsewhere (marimo, a terminal) what is shown stays as it is
+            self._ids.append(display_id)
         display(bundle, raw=True, display_id=display_id)
 
     def update(self, bundle: dict[str, Any]) -> None:

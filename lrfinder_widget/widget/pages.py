@@ -11,7 +11,13 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.figure import png
 from lrfinder_widget.runner import CLOSED, DONE, FAILED, Runner
 from lrfinder_widget.widget import state
-from lrfinder_widget.widget.host import Displays, Route, deliver_as_addressed, has_subshells
+from lrfinder_widget.widget.host import (
+    Displays,
+    Route,
+    deliver_as_addressed,
+    has_subshells,
+    when_closed,
+)
 from lrfinder_widget.widget.messages import (
     PAGE_SETTINGS,
     BadMessageError,
@@ -65,8 +71,7 @@ class Pages:
         self.lock = threading.RLock()
         self.route = Route()
         self.displays = Displays()
-        self._page_seen = False
-        self._queued_clicks = False
+        self._queued_clicks = not has_subshells()
         self._picture_of = 0
         self._picture_error = ""
         self._next_suggestions = 0.0
@@ -80,6 +85,7 @@ class Pages:
         self._stream = PointStream(self.send_message, finder.smooth)
         self._requests = Requests(self, on_subshell=lambda: self.route.on_subshell)
         deliver_as_addressed(self._widget.comm)
+        when_closed(self._widget.comm, self._widget.close)
         self.publish(
             status=self._status(),
             settings=state.page_settings(finder.settings),
@@ -139,7 +145,7 @@ class Pages:
         if runner.run_id and not changes.get("curve"):  # which brings the line
             self._stream.push_line(self._shown())
         self.publish(**changes, status=self._status())
-        if not runner.active and not self._page_seen:
+        if not runner.active and not self._stream.page_seen:
             runner.job(self.put_picture)  # next, since it takes longer than who stops may wait
 
     def _sweep_ended(self, runner: Runner) -> None:
@@ -155,7 +161,7 @@ class Pages:
         binary = self._stream.binary
         return {
             "suggestions": state.suggestion_list(result),
-            "interval": None if result.interval is None else [*result.interval],
+            "interval": [*result.interval] if result.interval and state.tells(result) else None,
             "band": exact_block(*self._band) if self._band and binary else b"",
         }
 
@@ -220,7 +226,7 @@ class Pages:
 
     def greet(self, *, binary: bool | None) -> None:
         """Take note of a page, and of whether binary buffers reach it."""
-        self._page_seen = True
+        self._stream.page_seen = True
         if binary is not None:
             self._stream.binary = self._stream.binary and binary
             self._queued_clicks = not (has_subshells() and self.route.on_subshell)
@@ -309,4 +315,5 @@ class Pages:
             queued=self._queued_clicks,
             picture=self._picture_of,
             follows=self.finder.follows,
+            copies=self.finder.copies,
         )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrfinder_widget.analysis.turning import has_turned
+from lrfinder_widget.analysis.turning import has_fallen, has_turned
 from lrfinder_widget.parameter_groups import describe, group_factors, group_label
 from lrfinder_widget.runner import DONE, RUNNING, Runner
-from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY
+from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY, STOPPED
 from lrfinder_widget.training.guard import rates_at_rest
 from lrfinder_widget.widget.messages import PAGE_SETTINGS, exact_block
 from lrfinder_widget.widget.stream import ALWAYS, OPTIONAL
@@ -86,9 +86,9 @@ def error_state(failure: Failure) -> dict[str, str]:
 
 
 def suggestion_list(result: LRFinderResult) -> list[dict[str, Any]]:
-    """Return each rule's suggestion, the one to follow first."""
+    """Return each rule's suggestion, the one to follow first; none if it was stopped too soon."""
     found = result.suggestions
-    if not found:
+    if not found or not tells(result):
         return []
     listed = [_suggestion(result.suggestion, "auto", "Suggested")]
     return listed + [
@@ -96,6 +96,13 @@ def suggestion_list(result: LRFinderResult) -> list[dict[str, Any]]:
         for name, suggestion in found.items()
         if name != "auto"
     ]
+
+
+def tells(result: LRFinderResult) -> bool:
+    """Return whether a curve shows more than the plateau on which it was stopped."""
+    return any(
+        run.stop_reason != STOPPED or has_fallen(run.losses, run.smoothed) for run in result.runs
+    )
 
 
 def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
@@ -149,6 +156,7 @@ def status_state(
     queued: bool,
     picture: int,
     follows: str,
+    copies: bool,
 ) -> dict[str, Any]:
     """Return how the sweep stands, and of one that is done, what the result says of its runs."""
     sweep_notes = runner.sweep.notes if runner.sweep else []
@@ -165,6 +173,7 @@ def status_state(
         "controls": "queued" if queued else "live",
         "picture": picture,
         "follows": follows,
+        "copies": copies,
     }
 
 

@@ -62,6 +62,13 @@ class PointStream:
         Sends a custom message to every page.
     smooth
         Smooths learning rates and losses, given where among them each sweep begins.
+
+    Attributes
+    ----------
+    binary : bool
+        Whether the pages get binary buffers.
+    page_seen : bool
+        Whether a page was heard; until then, what was sent may have met none.
     """
 
     def __init__(
@@ -73,15 +80,20 @@ class PointStream:
         self._smooth = smooth
         self._lock = threading.Lock()
         self.binary = True
+        self.page_seen = False
         self._reset(0)
 
     def _reset(self, run: int) -> None:
         self._run = run
-        self._sent = 0
         self._columns: tuple[str, ...] = ALWAYS
+        self._forget_sent()
+        self._repeat_at = 0
+        self._next_smoothed = time.monotonic() + SMOOTHED_SECONDS
+
+    def _forget_sent(self) -> None:
+        self._sent = 0
         self._sent_line = np.empty(0)
         self._settled = 0  # before this point the line belongs to sweeps that have ended
-        self._next_smoothed = time.monotonic() + SMOOTHED_SECONDS
 
     def begin(self, run: int) -> None:
         """Start with run `run`."""
@@ -90,6 +102,7 @@ class PointStream:
 
     def push_new(self, shown: Shown, seconds_left: float | None) -> None:
         """Push the points since the last push, and the smoothed line if it is time."""
+        self._repeat_unseen(len(shown.points))
         self.push_points(shown, seconds_left)
         now = time.monotonic()
         if now >= self._next_smoothed:
@@ -98,6 +111,17 @@ class PointStream:
             # What the first one takes (imports, caches) says nothing about the next.
             took = 0.0 if first else time.monotonic() - now
             self._next_smoothed = now + max(SMOOTHED_SECONDS, took / _SMOOTHING_SHARE)
+
+    def _repeat_unseen(self, count: int) -> None:
+        """Send everything once more each time that the points have doubled, until a page is seen.
+
+        marimo drops what comes before its page listens, and the page cannot ask for it while the
+        next cell waits for the sweep.
+        """
+        with self._lock:
+            if not self.page_seen and count >= self._repeat_at:
+                self._repeat_at = 2 * count
+                self._forget_sent()
 
     def push_points(self, shown: Shown, seconds_left: float | None = 0.0) -> None:
         """Push the points that are not yet sent."""

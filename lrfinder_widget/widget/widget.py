@@ -25,6 +25,7 @@ from lrfinder_widget.widget.state import plain
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import Executor
 
     from torch import Tensor, nn
     from torch.optim import Optimizer
@@ -62,6 +63,8 @@ class LRFinderWidget(anywidget.AnyWidget):
         See `lr_find`.
     journal
         A file to write each point to as it comes; a second run writes ``name-2``, and so on.
+    executor
+        See `lr_find`; a curve appears when its sweep has ended, and there is no pausing.
     **settings
         See `SweepSettings`: ``start_lr``, ``end_lr``, ``num_iter``, ``repeats``, ``rule``, …
 
@@ -109,6 +112,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         val_loader: Iterable[Any] | None = None,
         scaler: Any = None,
         journal: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
         **settings: Any,
     ) -> None:
         training = Training(
@@ -122,16 +126,18 @@ class LRFinderWidget(anywidget.AnyWidget):
             scaler=scaler,
         )
         training, settings = accelerated(training, settings)
-        self._open(training, SweepSettings.from_keywords(**settings), journal)
+        self._open(training, SweepSettings.from_keywords(**settings), journal, executor)
 
     def _open(
         self,
         training: Training,
         settings: SweepSettings,
         journal: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
     ) -> None:
         pages = Pages(self)
-        self._begin(pages, Finder(training, settings, listener=pages, journal=journal))
+        finder = Finder(training, settings, listener=pages, journal=journal, executor=executor)
+        self._begin(pages, finder)
 
     def _begin(self, pages: Pages, finder: Finder) -> None:
         self._pages = pages

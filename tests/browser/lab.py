@@ -1,4 +1,4 @@
-"""A real JupyterLab in a process of its own, away from the user's settings and files."""
+"""A real JupyterLab or Notebook 7 in a process of its own, away from the user's settings."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import NamedTuple
 
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {
@@ -32,18 +33,38 @@ OPTIONS = {
     "ServerApp.port_retries": 0,
     "ServerApp.allow_root": True,
     "LabApp.extension_manager": "readonly",
-    "LabApp.expose_app_in_browser": True,
 }
+
+
+class Application(NamedTuple):
+    """What a server shows notebooks with, and where."""
+
+    name: str
+    module: str
+    traits: str
+    path: str
+
+
+# A workspace of its own for each tab, so that no tab restores another's layout.
+JUPYTERLAB = Application(
+    "JupyterLab", "jupyterlab", "LabApp", "lab/workspaces/tab-{tab}/tree/{name}"
+)
+NOTEBOOK_7 = Application("Notebook 7", "notebook", "JupyterNotebookApp", "notebooks/{name}")
 
 
 class Lab:
     """The running server: its address, its folder, and its REST interface."""
 
-    def __init__(self, home: Path, port: int):
+    def __init__(self, home: Path, port: int, application: Application):
+        self.application = application
         self.home = home
         self.root = home / "notebooks"
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+
+    def address(self, name: str, tab: int) -> str:
+        """Where a tab finds a notebook."""
+        return f"{self.url}/{self.application.path.format(name=name, tab=tab)}"
 
     def api(self, path: str, method: str = "GET"):
         request = urllib.request.Request(f"{self.url}/api/{path}", method=method)
@@ -92,16 +113,17 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serve(home: Path):
+def serve(home: Path, application: Application = JUPYTERLAB):
     """Start the server, wait until it answers, and stop it with all its kernels."""
-    lab = Lab(home, free_port())
+    lab = Lab(home, free_port(), application)
     lab.root.mkdir(parents=True)
-    options = [f"--{name}={value}" for name, value in OPTIONS.items()]
+    reachable = {f"{application.traits}.expose_app_in_browser": True}
+    options = [f"--{name}={value}" for name, value in (OPTIONS | reachable).items()]
     place = [f"--ServerApp.port={lab.port}", f"--ServerApp.root_dir={lab.root}"]
     log = home / "server.log"
     with log.open("w") as out:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options, *place],
+            [sys.executable, "-m", application.module, *options, *place],
             env=environment(home),
             cwd=home,
             stdout=out,
@@ -111,7 +133,7 @@ def serve(home: Path):
             deadline = monotonic() + 60
             while not lab.answers():
                 if server.poll() is not None or monotonic() > deadline:
-                    message = f"JupyterLab did not start:\n{log.read_text()}"
+                    message = f"{application.name} did not start:\n{log.read_text()}"
                     raise RuntimeError(message)
                 # Not a wait for time: it returns early when the server gives up.
                 _wait(server, 0.1)

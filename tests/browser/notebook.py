@@ -71,8 +71,7 @@ class Notebook:
         """Open the notebook, in the JupyterLab that the page has or in a new one."""
         name = str(self.path.relative_to(self.lab.root))
         if self.page.url == "about:blank":
-            # A workspace of its own for each tab, so that no tab restores another's layout.
-            self.page.goto(f"{self.lab.url}/lab/workspaces/tab-{id(self.page)}/tree/{name}")
+            self.page.goto(self.lab.address(name, id(self.page)))
         else:
             self.command("docmanager:open", path=name)
         return self.ready(kernel=kernel)

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, WebError, WebSocket
 
+HOSTS = ("/static/lab/", "/static/notebook/")  # JupyterLab's own files, and Notebook 7's
 LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
 
@@ -24,8 +25,8 @@ class Watcher:
 
     def _uncaught(self, error: WebError) -> None:
         stack = getattr(error.error, "stack", None) or str(error.error)
-        # The widget's module is a blob; what happens in JupyterLab's files alone is not its doing.
-        if "blob:" in stack or "/static/lab/" not in stack:
+        # The widget's module is a blob; what happens in the host's files alone is not its doing.
+        if "blob:" in stack or not any(place in stack for place in HOSTS):
             self.complaints.append(f"uncaught: {stack}")
 
     def _request(self, request: Request) -> None:

@@ -1,9 +1,12 @@
 """Repeats on an executor: a copy is trained there, and the result is the same."""
 
+import functools
 import multiprocessing
 import pickle
 import sys
+import tempfile
 import threading
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
@@ -12,7 +15,15 @@ from torch import nn
 from torch.nn import functional
 
 from evidence import differences, new_training
-from lrfinder_widget import SettingsError, SweepInProgressError, lr_find
+from lrfinder_widget import (
+    LRFinderError,
+    LRFinderWidget,
+    SettingsError,
+    SweepInProgressError,
+    SweepSettings,
+    lr_find,
+)
+from lrfinder_widget.dispatch import Dispatched, run_packed
 from lrfinder_widget.series import Series
 from lrfinder_widget.training.packing import pack, unpack
 from lrfinder_widget.training.training import Training
@@ -222,10 +233,159 @@ def test_an_interrupt_cancels_what_has_not_begun():
     assert differences(told, training.trace()) == []
 
 
-def test_progress_counts_the_repeats_that_have_finished(capsys):
+def test_progress_counts_steps(capsys):
     training = new_training()
     lr_find(training.model, training.optimizer, training.loader, executor=AtOnce(), **SHORT)
-    assert "3/3" in capsys.readouterr().err
+    assert "36/36" in capsys.readouterr().err
+
+
+class ByHand(Executor):
+    """Runs nothing until it is told to."""
+
+    def __init__(self):
+        self.futures = []
+        self.calls = []
+
+    def submit(self, function, *args):
+        self.futures.append(Future())
+        self.calls.append(functools.partial(function, *args))
+        return self.futures[-1]
+
+    def run(self, number):
+        self.futures[number].set_running_or_notify_cancel()
+        self.futures[number].set_result(self.calls[number]())
+
+
+def dispatched(executor, **settings):
+    training = new_training().for_sweep()
+    return Dispatched(executor, training, SweepSettings(**{**SHORT, **settings}))
+
+
+def test_sweeps_come_whole_and_in_their_order_whichever_ends_first():
+    executor = ByHand()
+    with dispatched(executor) as sweeps:
+        assert next(sweeps) is None
+        executor.run(1)
+        assert next(sweeps) is None
+        executor.run(0)
+        points = [next(sweeps) for _ in range(24)]
+        assert [point.index for point in points] == [*range(12), *range(12)]
+        assert (sweeps.starts, sweeps.total, sweeps.stop_reason) == ([0, 12], 36, "stopped")
+        assert next(sweeps) is None
+        executor.run(2)
+        assert [point.index for point in sweeps] == [*range(12)]
+        assert (sweeps.starts, sweeps.total, sweeps.stop_reason) == ([0, 12, 24], 36, "completed")
+
+
+def test_what_the_last_one_raises_does_not_wait_for_the_first():
+    executor = ByHand()
+    with dispatched(executor) as sweeps:
+        assert next(sweeps) is None
+        executor.futures[2].set_exception(ZeroDivisionError("there"))
+        with pytest.raises(ZeroDivisionError, match="there"):
+            next(sweeps)
+    assert [future.cancelled() for future in executor.futures] == [True, True, False]
+
+
+def test_who_ends_early_ends_the_sweep_that_has_begun_and_leaves_no_sign_behind(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with ThreadPoolExecutor(1) as executor:
+        sweeps = dispatched(executor, num_iter=100_000)
+        with sweeps:
+            assert next(sweeps) is None
+        first = sweeps._futures[0].result()  # it would take minutes
+        assert first.stop_reason == "stopped"
+        assert len(first.points) < 100_000
+        assert all(future.cancelled() for future in sweeps._futures[1:])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_that_is_called_off_before_its_turn_trains_nothing(tmp_path):
+    executor = ByHand()
+    sweeps = dispatched(executor)
+    assert next(sweeps) is None
+    sign = tmp_path / "stop"
+    sign.touch()
+    run = run_packed(*executor.calls[0].args[:3], str(sign))
+    assert (len(run.points), run.stop_reason) == (0, "stopped")
+    sweeps.close()
+
+
+def wait_until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def widget(training, executor, **settings):
+    return LRFinderWidget(
+        training.model,
+        training.optimizer,
+        training.loader,
+        training.loss_fn,
+        executor=executor,
+        **{**SHORT, **settings},
+    )
+
+
+def test_a_widget_gives_the_same_result_and_leaves_what_was_passed_alone():
+    training = new_training("batch norm and dropout")
+    expected = found(training)
+    told = training.trace()
+    finder = widget(training, AtOnce())
+    finder.run()
+    assert curves(finder.wait()) == curves(expected)
+    assert finder.status["starts"] == [0, 12, 24]
+    assert finder.result.suggestion == expected.suggestion
+    assert differences(told, training.trace()) == []
+    finder.close()
+
+
+def test_a_widget_applies_while_copies_are_trained_stops_and_does_not_pause():
+    training = new_training()
+    executor = ByHand()
+    finder = widget(training, executor)
+    finder.run()
+    wait_until(lambda: len(executor.futures) == SHORT["repeats"])
+    with pytest.raises(LRFinderError, match="cannot be paused"):
+        finder.pause()
+    finder.apply(0.0125)
+    assert training.optimizer.param_groups[0]["lr"] == 0.0125
+    assert finder.status["state"] == "running"
+    finder.stop()
+    assert finder.status["state"] == "stopped"
+    assert all(future.cancelled() for future in executor.futures)
+    finder.close()
+
+
+class OneThenNone(AtOnce):
+    """Runs the first thing only."""
+
+    def submit(self, function, *args):
+        return Future() if self.submitted else super().submit(function, *args)
+
+
+def test_of_a_widget_that_is_stopped_the_sweeps_that_ended_are_kept():
+    training = new_training()
+    finder = widget(training, OneThenNone())
+    finder.run()
+    wait_until(lambda: len(finder._runner.points) == SHORT["num_iter"])
+    finder.stop()
+    assert len(finder.result.runs) == 1
+    assert finder.result.stop_reason == "completed"
+    finder.close()
+
+
+def test_a_journal_and_an_executor_do_not_go_together(tmp_path):
+    training = new_training()
+    with pytest.raises(SettingsError, match="journal cannot be used with executor"):
+        found(training, AtOnce(), journal=tmp_path / "sweep.jsonl")
+    with pytest.raises(SettingsError, match="journal cannot be used with executor"):
+        widget(training, AtOnce(), journal=tmp_path / "sweep.jsonl")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_views_of_one_memory_stay_views_of_one_memory():

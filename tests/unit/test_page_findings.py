@@ -1,4 +1,4 @@
-"""A page offers a finding's changes as a button only if it can make them."""
+"""What a page is offered: suggestions of a curve that tells something, changes that it can make."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.widget.messages import parse_request
-from lrfinder_widget.widget.state import finding_list
+from lrfinder_widget.widget.state import finding_list, suggestion_list
 
 FOLDER = Path(__file__).parent / "curves"
 
@@ -39,3 +39,21 @@ def test_a_change_that_a_page_cannot_make_is_said_but_no_button():
     (found,) = listed("gradients_gru", settable=())  # of a sweep that runs elsewhere
     assert "clip them to a norm of 0.89" in found["text"]
     assert (found["changes"], found["action"]) == ({}, "")
+
+
+def stopped(count):
+    """A result of the first points of a stored curve, as if it had been stopped there."""
+    held = json.loads((FOLDER / "healthy_digits-mlp_adamw.json").read_text(encoding="utf-8"))
+    points = {name: held[name][:count] for name in ("lrs", "losses")}
+    return LRFinderResult(**points, stop_reason="stopped")
+
+
+def test_a_sweep_that_was_stopped_on_its_plateau_suggests_nothing_on_a_page():
+    assert suggestion_list(stopped(30)) == []
+    assert stopped(30).suggestion > 0  # who asks in Python gets what the rule makes of it
+
+
+def test_a_sweep_that_was_stopped_in_its_descent_suggests_what_it_has_shown():
+    held = json.loads((FOLDER / "healthy_digits-mlp_adamw.json").read_text(encoding="utf-8"))
+    lowest = int(np.argmin(held["losses"]))
+    assert suggestion_list(stopped(lowest))[0]["rule"] == "auto"

@@ -1,8 +1,10 @@
 """Several sweeps from the same state: what differs between them, and what they leave behind."""
 
+import gc
 import itertools
 import queue
 import random
+import weakref
 
 import numpy as np
 import pytest
@@ -327,3 +329,18 @@ def test_the_progress_bar_counts_what_an_early_end_left(capsys):
 def test_a_function_that_nobody_can_put_back_is_not_repeated():
     with pytest.raises(SettingsError, match=r"range_test cannot put back.*repeats=2"):
         range_test(lambda lr: lr, repeats=2)
+
+
+def test_what_was_swept_is_freed_at_once_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        training = new_training()
+        model = weakref.ref(training.model)
+        prepared = Series(training.for_sweep())  # one that never begins
+        swept = Series(training.for_sweep(), SweepSettings(num_iter=5, repeats=2))
+        assert len([*swept]) == 10
+        del training, prepared, swept
+        assert model() is None
+    finally:
+        gc.enable()

@@ -105,6 +105,7 @@ def test_a_line_that_rewrites_its_past_is_sent_twice_at_most(clock, window):
         return [loss if end - at > window else loss + end for at, loss in enumerate(losses)]
 
     stream = PointStream(page.send, smooth)
+    stream.page_seen = True
     stream.begin(1)
     shown = points_of([])
     for index in range(3000):
@@ -114,6 +115,29 @@ def test_a_line_that_rewrites_its_past_is_sent_twice_at_most(clock, window):
         clock.now += 0.01
     assert page.numbers <= 4 * 3000
     assert len(page.line) >= 3000 - window - 25
+
+
+def test_a_page_that_missed_the_beginning_and_cannot_ask_is_whole_when_the_points_have_doubled(
+    clock,
+):
+    shown = points_of([])
+    everything, late = Page(), Page()
+
+    def send(content, buffers):
+        everything.send(content, buffers)
+        held = late.line if content["kind"] == "smoothed" else late.losses
+        if len(shown.points) > 50 and content["offset"] <= len(held):
+            late.send(content, buffers)
+
+    stream = PointStream(send, lambda _lrs, losses, _starts: losses)
+    stream.begin(1)
+    for index in range(101):
+        shown.points.append(Point(index, 1.0, float(index)))
+        stream.push_new(shown, None)
+        clock.now += 0.05
+    assert late.losses == shown.points.losses
+    assert len(late.line) > 90
+    assert everything.numbers <= 3 * 3 * 101  # three numbers a point, each three times at most
 
 
 def test_what_is_sent_at_last_holds_no_point_twice(clock):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrfinder_widget.analysis.smoothing import smooth
-from lrfinder_widget.analysis.turning import has_turned
+from lrfinder_widget.analysis.turning import has_fallen, has_turned
 
 EXPONENTS = np.linspace(-7, 1, 100)
 DESCENT = 2.3 - 1.75 / (1 + np.exp(-2.2 * (EXPONENTS + 2.6)))
@@ -43,3 +43,13 @@ def test_a_curve_that_only_rises_has_not_turned():
 def test_a_few_points_or_losses_that_are_not_finite_have_not_turned():
     assert not turned(np.array([3.0, 1.0, 2.0]))
     assert not turned(np.full(50, np.nan))
+
+
+def fallen(losses):
+    return has_fallen(losses, smooth(10 ** EXPONENTS[: len(losses)], losses))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_descent_has_fallen_and_a_plateau_has_not(seed):
+    assert fallen(noisy(DESCENT[:70], seed))
+    assert not fallen(noisy(np.full(60, 2.3), seed))
