@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,29 +23,37 @@ class RateWriter:
     """
 
     def __init__(self, optimizer: Optimizer, groups: str | Sequence[str] = "ratios") -> None:
-        factors = group_factors(optimizer, groups)
-        pairs = [
-            (group, factor)
-            for group, factor in zip(optimizer.param_groups, factors, strict=True)
-            if factor is not None
-        ]
-        self._numbers = [(g, ratio) for g, ratio in pairs if not isinstance(g["lr"], Tensor)]
-        self._tensors = [(g["lr"], ratio) for g, ratio in pairs if isinstance(g["lr"], Tensor)]
-        first = pairs[0][0]["lr"]
-        self._dtype = first.dtype if isinstance(first, Tensor) else None
+        self._optimizer = optimizer
+        self._factors = group_factors(optimizer, groups)
+        self._groups: list[dict[str, Any]] = []
+        self._swept: list[tuple[dict[str, Any], float]] = []
+        self._find_groups()
 
     def write(self, lr: float) -> float:
         """Give every swept group its rate, and return the first one's as it is held there."""
-        for group, ratio in self._numbers:
-            group["lr"] = lr * ratio
-        if not self._tensors:
-            return lr
-        for tensor, ratio in self._tensors:
-            _fill(tensor, lr * ratio)
-        if self._dtype is None:
+        groups = self._optimizer.param_groups
+        if len(groups) != len(self._groups) or not all(map(is_, groups, self._groups)):
+            self._find_groups()
+        for group, ratio in self._swept:
+            held = group["lr"]
+            if isinstance(held, Tensor):
+                _fill(held, lr * ratio)
+            else:
+                group["lr"] = lr * ratio
+        first = self._swept[0][0]["lr"]
+        if not isinstance(first, Tensor):
             return lr
         # Rounded on the CPU: reading the group's own tensor back would wait for an accelerator.
-        return torch.tensor(lr, dtype=self._dtype, device="cpu").item()
+        return torch.tensor(lr, dtype=first.dtype, device="cpu").item()
+
+    def _find_groups(self) -> None:
+        """Look up the groups: an optimizer that loads a state into itself has new ones."""
+        self._groups = list(self._optimizer.param_groups)
+        self._swept = [
+            (group, factor)
+            for group, factor in zip(self._groups, self._factors, strict=False)
+            if factor is not None
+        ]
 
 
 class Writes:

@@ -236,8 +236,9 @@ def learning_rates(settings: SweepSettings) -> NDArray[np.float64]:
 
 def _number(name: str, value: object) -> float:
     # bool is a number to Python, but True as a learning rate is a slip.
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value.item()
+    # A tensor without dimensions as well; torch is not imported for this alone.
+    if getattr(value, "ndim", None) == 0 and callable(getattr(value, "item", None)):
+        value = value.item()  # type: ignore[attr-defined]  # it is there
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise SettingsError(
             f"{name} must be a number (got {value!r}, of type {type(value).__name__})"

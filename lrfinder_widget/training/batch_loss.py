@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from lrfinder_widget.errors import LossInferenceError
 from lrfinder_widget.training.batch_layout import Parts, layout_of, pair, samples_in
-from lrfinder_widget.training.loss import Loss, check_loss, infer_loss, name_of
+from lrfinder_widget.training.loss import NUMPY, Loss, check_loss, infer_loss, name_of
 from lrfinder_widget.training.moving import to_device
+from lrfinder_widget.training.signatures import cannot_take, names_of_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +67,18 @@ class BatchLoss:
                 return self._loss(self._model(inputs), target)
         if self._compute is not None:
             return self._computed(to_device(batch, self._device))
+        return self._of_parts(batch) if self._loss is not None else self._of_first(batch)
+
+    def _of_first(self, batch: Any) -> Tensor:
+        try:
+            return self._of_parts(batch)
+        except TypeError as error:
+            if "numpy.ndarray" in str(error) and _holds_arrays(batch):
+                raise LossInferenceError(NUMPY) from error
+            raise
+
+    def _of_parts(self, batch: Any) -> Tensor:
+        """Return the loss on a batch that is taken apart into what model and loss get."""
         device = self._device
         args, kwargs, target = (self._layout or self._learn_layout(batch))(batch)
         # The common batch, one tensor in and one target, takes the short way.
@@ -83,7 +97,15 @@ class BatchLoss:
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)
-        args, _, target = parts = self._layout(batch)
+        args, kwargs, target = parts = self._layout(batch)
+        if cannot_take(self._model, args, kwargs):
+            given = ", ".join([*("…" for _ in args), *(f"{name}=…" for name in kwargs)])
+            raise LossInferenceError(
+                f"the model cannot be called as model({given}), which is what the batches give: "
+                f"its forward takes {names_of_arguments(self._model)}; pass "
+                "compute_loss=lambda model, batch: …, which calls it as your training does and "
+                "returns the loss (model(*batch), if that is the loss)"
+            )
         self.batch_size = samples_in(parts)
         self._is_plain = (
             self._layout is pair
@@ -125,6 +147,14 @@ class BatchLoss:
             check_loss(loss, self.name)
             self._checked = True
         return loss  # type: ignore[no-any-return]  # checked
+
+
+def _holds_arrays(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_arrays, value))
+    return isinstance(value, np.ndarray)
 
 
 def is_scalar(value: Any) -> bool:

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from torch.utils.data.dataloader import _BaseDataLoaderIter
+
 from lrfinder_widget.errors import SettingsError
-from lrfinder_widget.training.own_loader import interrupts_held_back, own_copy
+from lrfinder_widget.training.no_loader import refuse_data
+from lrfinder_widget.training.own_loader import end_own_iterators, own_copy
+from lrfinder_widget.training.worker_interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +91,7 @@ class BatchStream:
         iterator, self._iterator = self._iterator, iter(())
         if callable(getattr(iterator, "_shutdown_workers", None)):
             self._iterator_with_workers = iterator
-        elif callable(getattr(iterator, "close", None)):
+        elif callable(getattr(iterator, "close", None)) and iterator is not self._source:
             iterator.close()  # type: ignore[attr-defined]
 
     def end_workers(self) -> None:
@@ -95,19 +99,21 @@ class BatchStream:
         iterator, self._iterator_with_workers = self._iterator_with_workers, None
         if iterator is not None:
             iterator._shutdown_workers()  # noqa: SLF001 - or it happens whenever it is collected
+        end_own_iterators(self._source)
 
 
 def is_one_shot(loader: object) -> bool:
     """Return whether what is read from `loader` is gone; reads nothing."""
-    # A class of the user's with a length may return itself from __iter__ and start afresh there;
-    # generators, map, zip, file readers and the like are gone once read.
-    return isinstance(loader, GeneratorType) or (
+    # A class of the user's with a length may return itself from __iter__ and start afresh there
+    # (`lrfinder_widget.training.held_iterators` sees to one that does not); iter(DataLoader) has a
+    # length too, and does not. Generators, map, zip, file readers and the like are gone once read.
+    return isinstance(loader, (GeneratorType, _BaseDataLoaderIter)) or (
         isinstance(loader, Iterator) and not hasattr(loader, "__len__")
     )
 
 
 def refuse_one_shot(loader: object, name: str = "loader") -> None:
-    """Raise `SettingsError` unless `loader` can be iterated repeatedly; reads nothing."""
+    """Raise `SettingsError` unless `loader` gives batches, repeatedly; reads nothing."""
     if isinstance(loader, (str, bytes)) or not (
         isinstance(loader, Iterable) or hasattr(type(loader), "__getitem__")
     ):
@@ -115,11 +121,14 @@ def refuse_one_shot(loader: object, name: str = "loader") -> None:
             f"{name} must be a DataLoader or an iterable of batches (got {type(loader).__name__})"
         )
         raise SettingsError(message)
+    refuse_data(loader, name)
     if is_one_shot(loader):
+        instead = "a DataLoader, a list, or an object whose __iter__ starts afresh"
+        if isinstance(loader, _BaseDataLoaderIter):
+            instead = "the DataLoader itself, not iter(...) of it"
         remedy = ", or replay=True to have them back (result.loader)" if name == "loader" else ""
         message = (
             f"{name} is a one-shot {type(loader).__name__}: the batches that the sweep reads "
-            "would be lost to your training; pass a DataLoader, a list, or an object whose "
-            f"__iter__ starts afresh{remedy} (nothing was read)"
+            f"would be lost to your training; pass {instead}{remedy} (nothing was read)"
         )
         raise SettingsError(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,6 +14,12 @@ from lrfinder_widget.errors import LossInferenceError
 
 Loss = Callable[[Any, Any], Tensor]
 
+# Not converted here: whether NumPy's float64 becomes the model's float32 is up to the training.
+NUMPY = (
+    "the batches hold NumPy arrays, which the model or the loss does not take: let the loader give "
+    "tensors as your training does (in a DataLoader's collate_fn, say: torch.as_tensor(inputs, "
+    "dtype=torch.float32), torch.as_tensor(targets))"
+)
 _HOW_TO_SAY = "pass loss_fn, a function of (output, target) that returns a scalar"
 
 
@@ -39,14 +46,22 @@ def infer_loss(output: Any, target: Any) -> tuple[Loss, str]:
     if carried is not None:
         return carried
     if not isinstance(output, Tensor):
+        hint = ""
+        if isinstance(output, (tuple, list)):
+            hint = (
+                ", or compute_loss=lambda model, batch: … if the model takes the target, too, and "
+                "returns the loss among others"
+            )
         raise LossInferenceError(
-            f"the model returns a {type(output).__name__} without a loss: {_HOW_TO_SAY}"
+            f"the model returns a {type(output).__name__} without a loss: {_HOW_TO_SAY}{hint}"
         )
     if target is None:
         raise LossInferenceError(
             f"the batches hold no target and the model returns no loss: {_HOW_TO_SAY}, or let the "
             "loader yield (input, target)"
         )
+    if isinstance(target, np.ndarray):
+        raise LossInferenceError(NUMPY)
     if not isinstance(target, Tensor):
         raise LossInferenceError(
             f"the target is a {type(target).__name__}, not a tensor: {_HOW_TO_SAY}"

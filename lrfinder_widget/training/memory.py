@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.keeping import Copies
-from lrfinder_widget.training.sharding import local_part
+from lrfinder_widget.training.kept_tensor import KeptTensor, bind_inner_tensors, inner_tensors
+from lrfinder_widget.training.out_of_memory import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -30,11 +33,17 @@ class Memory:
     that tied weights and references held elsewhere stay valid. Each object is remembered once,
     however often it is met; the extra memory is one copy of the tensors, which `copy_tensors`
     makes when all are known.
+
+    Parameters
+    ----------
+    name_of
+        Tells what a user calls a tensor, for an error.
     """
 
-    def __init__(self) -> None:
-        # An alias keeps the tensor's memory, should somebody give it another (`tensor.data = …`).
-        self._tensors: dict[int, tuple[Tensor, Tensor]] = {}
+    def __init__(self, name_of: Callable[[Tensor], str] = lambda _: "a tensor") -> None:
+        self._name_of = name_of
+        self._tensors: dict[int, KeptTensor] = {}
+        self._wrappers: dict[int, tuple[Tensor, Mapping[str, Tensor]]] = {}
         self._copies: Copies | None = None
         self._arrays: dict[int, tuple[Array, Array]] = {}
         self._containers: dict[int, tuple[Any, Any]] = {}
@@ -45,7 +54,8 @@ class Memory:
         if isinstance(value, Tensor):
             self._remember_tensor(value)
         elif isinstance(value, np.ndarray):
-            self._arrays.setdefault(id(value), (value, value.copy()))
+            if value.flags.writeable and id(value) not in self._arrays:
+                self._arrays[id(value)] = (value, value.copy())
         elif isinstance(value, _CONTAINERS):
             if id(value) in self._entered:
                 return
@@ -66,56 +76,51 @@ class Memory:
             self.remember(value)
 
     def _remember_tensor(self, tensor: Tensor) -> None:
-        if id(tensor) in self._tensors or tensor.is_meta:
+        if id(tensor) in self._tensors or id(tensor) in self._wrappers or tensor.is_meta:
             return
-        self._tensors[id(tensor)] = (tensor, local_part(tensor).detach())
+        try:
+            parts = inner_tensors(tensor)
+            if parts:
+                self._wrappers[id(tensor)] = (tensor, parts)
+            else:
+                self._tensors[id(tensor)] = KeptTensor(tensor)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise SettingsError(
+                f"{self._name_of(tensor)} is a {type(tensor).__name__} ({tensor.dtype}, "
+                f"{tensor.layout}), which cannot be copied and put back after a sweep: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        self.remember_all(parts.values())
 
     def copy_tensors(self, place: str | None = None) -> None:
         """Copy the values of all tensors; see `lrfinder_widget.training.keeping`."""
-        aliases = (alias for _, alias in self._tensors.values())
-        self._copies = Copies(map(_whole_memory, aliases), place)
+        self._copies = Copies([kept.source for kept in self._tensors.values()], place)
 
     def leaves(self) -> list[Tensor]:
         """Return the tensors among those remembered that can have a gradient of their own."""
-        return [tensor for tensor, _ in self._tensors.values() if tensor.is_leaf]
+        tensors = [kept.tensor for kept in self._tensors.values()]
+        tensors += [tensor for tensor, _ in self._wrappers.values()]
+        return [tensor for tensor in tensors if tensor.is_leaf]
 
     def restore(self) -> None:
-        """Put back what was remembered, and let the copies go."""
-        for container, items in self._containers.values():
-            _refill(container, items)
-        if self._copies is not None:
-            self._restore_tensors(self._copies)
-            self._copies.close()
-        for array, values in self._arrays.values():
-            if array.flags.writeable:
-                array[...] = values
+        """Put back what was remembered, and let the copies go.
 
-    def _restore_tensors(self, copies: Copies) -> None:
-        with torch.no_grad():
-            for (tensor, alias), value in zip(self._tensors.values(), copies, strict=True):
-                own = local_part(tensor)
-                if own.layout is not torch.strided:
-                    own.copy_(value)  # an alias of a sparse tensor would get parts of its own
-                    continue
-                _whole_memory(alias).copy_(value)
-                if not own.is_set_to(alias):
-                    own.data = alias
-
-
-def _whole_memory(tensor: Tensor) -> Tensor:
-    """Return `tensor`, or a flat view of its storage where its elements overlap (an expanded one).
-
-    Torch refuses to write into a tensor of which several elements lie at one place.
-    """
-    if tensor.layout is not torch.strided or tensor.is_contiguous():
-        return tensor
-    overlaps = any(
-        stride == 0 and size > 1 for size, stride in zip(tensor.shape, tensor.stride(), strict=True)
-    )
-    if not overlaps:
-        return tensor
-    length = tensor.untyped_storage().nbytes() // tensor.element_size()
-    return tensor.as_strided((length,), (1,), 0)
+        What goes wrong with one thing is raised when all the others are back.
+        """
+        with torch.no_grad(), ExitStack() as parts:
+            if self._copies is not None:
+                parts.callback(self._copies.close)
+            for array, values in self._arrays.values():
+                parts.callback(_refill_array, array, values)
+            if self._copies is not None:
+                for kept, value in zip(self._tensors.values(), self._copies, strict=True):
+                    parts.callback(kept.restore, value)
+            for tensor, inner in self._wrappers.values():
+                parts.callback(bind_inner_tensors, tensor, inner)
+            for container, items in self._containers.values():
+                parts.callback(_refill, container, items)
 
 
 def items_of(container: Any) -> list[Any]:
@@ -135,6 +140,10 @@ def _shallow_copy(container: Any) -> Any:
     if isinstance(container, dict):
         return dict(dict.items(container))
     return items_of(container)
+
+
+def _refill_array(array: Array, values: Array) -> None:
+    array[...] = values
 
 
 def _refill(container: Any, items: Any) -> None:

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from lrfinder_widget.training.memory import Memory
 
 # Torch's own tables of a module. They are restored as containers, so that a parameter or buffer
-# which a forward pass replaced is the former object again.
-_TABLES = ("_parameters", "_buffers", "_non_persistent_buffers_set")
-# Not a module's own state: its submodules are visited one by one.
-_NOT_ATTRIBUTES = {*_TABLES, "_modules", "training", "_compiled_call_impl"}
+# or submodule which a forward pass replaced is the former object again, and one that it made is
+# gone. A table may be another object itself: `del layers[0]` makes a new one.
+_TABLES = ("_parameters", "_buffers", "_non_persistent_buffers_set", "_modules")
+_NOT_ATTRIBUTES = {*_TABLES, "training", "_compiled_call_impl"}
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _HOOKS_OF_TENSORS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class ModuleSnapshot:
-    """One module, without its submodules.
+    """One module, with the names but not the contents of its submodules.
 
     Plain attributes count: a forward pass may count its calls, keep a hidden state, append to a
     list. Hooks do not, since others may add some meanwhile.
@@ -29,8 +29,8 @@ class ModuleSnapshot:
         self._module = module
         self._training = module.training
         self.attributes = _attributes(module)
-        for table in _TABLES:
-            memory.remember(vars(module).get(table))
+        self._tables = {name: vars(module)[name] for name in _TABLES if name in vars(module)}
+        memory.remember_all(self._tables.values())
         memory.remember_all(self.attributes.values())
 
     def restore(self) -> None:
@@ -38,6 +38,7 @@ class ModuleSnapshot:
         attributes = vars(self._module)
         for name in _attributes(self._module).keys() - self.attributes.keys():
             del attributes[name]
+        attributes.update(self._tables)
         attributes.update(self.attributes)
         self._module.training = self._training
 

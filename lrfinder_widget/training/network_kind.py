@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import types
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
@@ -24,23 +27,37 @@ def network_kind(model: nn.Module) -> str:
     it; then recurrent layers count, then convolutions.
     """
     modules = list(model.modules())
-    if any(isinstance(module, _ATTENTION) or _calls_attention(module) for module in modules):
+    if any(issubclass(_class_of(each), _ATTENTION) or _calls_attention(each) for each in modules):
         return TRANSFORMER
-    recurrent = any(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in modules)
+    recurrent = any(issubclass(_class_of(each), (nn.RNNBase, nn.RNNCellBase)) for each in modules)
     if not recurrent and any(_is_named_attention(module) for module in modules):
         return TRANSFORMER
     if recurrent:
         return RECURRENT
     if _has_convolution(modules):
         return CONVOLUTIONAL
-    if any(isinstance(module, (nn.Linear, nn.Bilinear)) for module in modules):
+    if any(issubclass(_class_of(module), (nn.Linear, nn.Bilinear)) for module in modules):
         return PERCEPTRON
     return ""
 
 
+def _class_of(module: nn.Module) -> type:
+    """Return a module's class, or torch's of the same name if TorchScript compiled it."""
+    kind = getattr(nn, _name_of(module), None)
+    if isinstance(module, torch.jit.ScriptModule) and isinstance(kind, type):
+        return kind
+    return type(module)
+
+
+def _name_of(module: nn.Module) -> str:
+    compiled = isinstance(module, torch.jit.ScriptModule)
+    return str(getattr(module, "original_name", "")) if compiled else type(module).__name__
+
+
 def _calls_attention(module: nn.Module) -> bool:
-    code = getattr(type(module).forward, "__code__", None)
-    return code is not None and _ATTENTION_CALL in code.co_names
+    # Looked up without asking the class: TorchScript's answers by raising.
+    forward = inspect.getattr_static(type(module), "forward", None)
+    return isinstance(forward, types.FunctionType) and _ATTENTION_CALL in forward.__code__.co_names
 
 
 def _is_named_attention(module: nn.Module) -> bool:
@@ -49,8 +66,8 @@ def _is_named_attention(module: nn.Module) -> bool:
     That of a convolutional network (channel attention, spatial attention) is something else, and
     what recurrent networks call so (an additive score over their states) is not asked for.
     """
-    return "attention" in type(module).__name__.lower() and not _has_convolution(module.modules())
+    return "attention" in _name_of(module).lower() and not _has_convolution(module.modules())
 
 
 def _has_convolution(modules: Iterable[nn.Module]) -> bool:
-    return any(isinstance(module, _ConvNd) for module in modules)
+    return any(issubclass(_class_of(module), _ConvNd) for module in modules)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
+from lrfinder_widget.training.attributes import Attributes
+from lrfinder_widget.training.function_snapshot import FunctionSnapshot, closed_over
 from lrfinder_widget.training.memory import items_of
+from lrfinder_widget.training.same_bits import parts_of_sparse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     import torch
+    from numpy.typing import NDArray
 
     from lrfinder_widget.training.memory import Memory
 
-_SCALARS = (bool, int, float, complex, str, bytes, type(None))
 # Larger ones are data that is read, not state that is kept: copying them would cost a data set.
 _LARGEST_BYTES = 8_000_000
 # In a container, where a list of batches may lie as well, only what is certainly no data.
 _LARGEST_BYTES_OF_ITEMS = 4_000
+# As many arrays are samples.
+_MOST_ARRAYS = 10_000
 
 
 class ObjectSnapshot:
     """The state of one object: counters, orders, running values.
-
-    Only attributes that it has now are put back: what somebody else adds meanwhile stays.
 
     Parameters
     ----------
@@ -42,27 +47,41 @@ class ObjectSnapshot:
 
     def __init__(self, thing: Any, memory: Memory, shapes: Collection[torch.Size] = ()) -> None:
         memory.remember_items(thing)
-        for item in _tensors_in(thing):
-            if item.nbytes <= _LARGEST_BYTES_OF_ITEMS or item.shape in shapes:
+        for item in _items_of_container(thing):
+            if _bytes(item) <= _LARGEST_BYTES_OF_ITEMS or item.shape in shapes:
                 memory.remember(item)
-        self._thing = thing
-        self._attributes = {}
-        for name, value in list(getattr(thing, "__dict__", {}).items()):
-            if isinstance(value, (Tensor, np.ndarray)):
-                if value.nbytes > _LARGEST_BYTES and value.shape not in shapes:
-                    continue
+        self._bound = (
+            FunctionSnapshot(thing) if isinstance(thing, types.FunctionType) else Attributes(thing)
+        )
+        for value in _values_of(thing, self._bound):
+            if isinstance(value, (Tensor, np.ndarray)) and (
+                _bytes(value) <= _LARGEST_BYTES or value.shape in shapes
+            ):
                 memory.remember(value)
-            elif not isinstance(value, (*_SCALARS, list, dict, set)):
-                continue
-            self._attributes[name] = value
 
     def restore(self) -> None:
         """Put the attributes back; the contents of tensors and containers are `Memory`'s."""
-        if self._attributes:
-            vars(self._thing).update(self._attributes)
+        self._bound.restore()
 
 
-def _tensors_in(thing: Any) -> list[Tensor]:
+def _values_of(thing: Any, bound: FunctionSnapshot | Attributes) -> list[Any]:
+    """Return what an object has by name."""
+    if isinstance(bound, Attributes):
+        arguments = isinstance(thing, functools.partial)
+        return [*thing.args, *thing.keywords.values()] if arguments else bound.values()
+    return [*vars(thing).values(), *closed_over(thing)]
+
+
+def _items_of_container(thing: Any) -> list[Any]:
+    """Return the tensors in a container, and the arrays if they are not very many."""
     if not isinstance(thing, (dict, list, tuple, deque)):
         return []
-    return [item for item in items_of(thing) if isinstance(item, Tensor)]
+    items = items_of(thing)
+    kinds = (Tensor, np.ndarray) if len(items) <= _MOST_ARRAYS else Tensor
+    return [item for item in items if isinstance(item, kinds)]
+
+
+def _bytes(value: Tensor | NDArray[Any]) -> int:
+    # A sparse tensor does not tell.
+    parts = parts_of_sparse(value) if isinstance(value, Tensor) else []
+    return sum(part.nbytes for part in parts) if parts else value.nbytes

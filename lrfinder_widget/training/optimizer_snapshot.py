@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from lrfinder_widget.training.memory import Memory
 
+# An optimizer that loads a state into itself, or starts over, binds these anew.
+_BOUND = ("state", "param_groups")
 _HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 
 
@@ -17,12 +19,16 @@ class OptimizerSnapshot:
 
     ``load_state_dict`` would replace groups, states and tensor rates, and cast. Of the group keys
     only those that the sweep changed are written, so that what somebody adds or sets meanwhile
-    stays.
+    stays; the same holds for further groups.
     """
 
     def __init__(self, optimizer: Optimizer, memory: Memory) -> None:
         self._optimizer = optimizer
+        self._bound = {name: vars(optimizer)[name] for name in _BOUND if name in vars(optimizer)}
         memory.remember(optimizer.state)
+        self._list_of_groups = optimizer.param_groups
+        self._groups_seen = list(self._list_of_groups)
+        self._groups_changed = False
         self._groups = [(group, _without_params(group)) for group in optimizer.param_groups]
         for _, saved in self._groups:
             memory.remember_all(saved.values())
@@ -36,6 +42,10 @@ class OptimizerSnapshot:
 
         Those that were once the sweep's stay so.
         """
+        groups = list(self._list_of_groups)
+        if by_sweep and [*map(id, groups)] != [*map(id, self._groups_seen)]:
+            self._groups_changed = True
+        self._groups_seen = groups
         for index, (group, _) in enumerate(self._groups):
             seen, now = self._seen[index], dict(group)
             self._seen[index] = now
@@ -47,6 +57,8 @@ class OptimizerSnapshot:
 
     def restore(self) -> None:
         """Write back the changed group keys and the optimizer's own counters."""
+        if self._groups_changed:
+            self._list_of_groups[:] = [group for group, _ in self._groups]
         for group, saved in self._groups:
             for key in self._changed:
                 if key in saved:
@@ -57,6 +69,7 @@ class OptimizerSnapshot:
         for name in _optimizer_attributes(self._optimizer).keys() - self._attributes.keys():
             del attributes[name]
         attributes.update(self._attributes)
+        attributes.update(self._bound)
 
 
 def parts_of_optimizer(optimizer: Optimizer) -> list[Any]:
@@ -73,7 +86,7 @@ def _optimizer_attributes(optimizer: Optimizer) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if name not in {"state", "param_groups", "defaults", "step"} and "_hooks" not in name
+        if name not in {*_BOUND, "defaults", "step"} and "_hooks" not in name
     }
 
 

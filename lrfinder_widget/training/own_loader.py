@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
-import signal
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+from lrfinder_widget.training.held_iterators import (
+    NotToBeRead,
+    OwnIterator,
+    instead_of,
+    is_live,
+    live_attributes,
+)
+from lrfinder_widget.training.worker_interrupts import WorkerInit
+
+_OURS = __name__.split(".", maxsplit=1)[0]
 
 
 def own_copy(loader: Iterable[Any]) -> Iterable[Any]:
@@ -19,11 +27,17 @@ def own_copy(loader: Iterable[Any]) -> Iterable[Any]:
 
     ``iter(loader)`` on a ``DataLoader`` with persistent workers leaves an iterator behind and
     changes what the next epoch draws; on torchdata's loaders it takes the place of the iterator
-    that the user is in the middle of.
+    that the user is in the middle of. A loader of the user's own class is copied if it, or one that
+    it reads from, is an iterator or keeps one: see `lrfinder_widget.training.held_iterators`.
     """
+    own: Any = loader
     if isinstance(loader, DataLoader):
-        return _own_data_loader(loader)
-    return _own_nodes(loader) if _is_node_loader(loader) else loader
+        own = _own_data_loader(loader)
+    elif _is_node_loader(loader):
+        own = _own_nodes(loader)
+    elif _may_hold(loader):
+        own = _own_holder(loader, set())
+    return own  # type: ignore[no-any-return]  # of the loader's own class
 
 
 def has_own_copy(loader: object) -> bool:
@@ -31,7 +45,32 @@ def has_own_copy(loader: object) -> bool:
     return isinstance(loader, DataLoader) or _is_node_loader(loader)
 
 
+def reads_on(loader: Iterable[Any]) -> bool:
+    """Return whether the loader keeps an iterator of which a copy cannot have its own."""
+    return any(isinstance(each, NotToBeRead) for each in _stand_ins(own_copy(loader), set()))
+
+
+def end_own_iterators(own: Iterable[Any]) -> None:
+    """End what an own copy reads in place of iterators that the user's loader keeps."""
+    for stand_in in _stand_ins(own, set()):
+        if isinstance(stand_in, OwnIterator):
+            stand_in.end()
+
+
 def _own_data_loader(loader: DataLoader[Any]) -> DataLoader[Any]:
+    own = _bare(loader)
+    kept = live_attributes(own)
+    if kept:
+        # One more copy without any: a loader that names itself is not freed at once.
+        source = _bare(loader)
+        vars(source).update(dict.fromkeys(kept, ()))
+        for name, iterator in kept.items():
+            mine = getattr(iterator, "_dataset", None) is loader.dataset
+            vars(own)[name] = instead_of(iterator, source if mine else None, loader)
+    return own
+
+
+def _bare(loader: DataLoader[Any]) -> DataLoader[Any]:
     own = copy.copy(loader)
     # Through __dict__, since DataLoader forbids to set these after its construction.
     own.__dict__["_iterator"] = None
@@ -39,8 +78,65 @@ def _own_data_loader(loader: DataLoader[Any]) -> DataLoader[Any]:
     if "_initial_iter_for_state_dict" in own.__dict__:  # torchdata's StatefulDataLoader
         own.__dict__["_initial_iter_for_state_dict"] = False
     if own.num_workers > 0:
-        own.__dict__["worker_init_fn"] = _WorkerInit(own.worker_init_fn)
+        own.__dict__["worker_init_fn"] = WorkerInit(own.worker_init_fn)
     return own
+
+
+def _may_hold(value: object) -> bool:
+    """Return whether `value` is something to read from, of a class that may keep an iterator."""
+    # What datasets and samplers keep is state of theirs, which a snapshot puts back.
+    others = (type, nn.Module, Dataset, Sampler, Tensor)
+    if type(value).__module__.split(".")[0] == _OURS:
+        return False  # made to be read by sweeps
+    keeps = isinstance(value, Iterable) and hasattr(value, "__dict__")
+    return keeps and not isinstance(value, others) and not is_live(value)
+
+
+def _own_holder(holder: Any, known: set[int]) -> Any:
+    """Return a copy of a loader of the user's own class, or itself if none is needed."""
+    known.add(id(holder))
+    own_parts = {
+        name: _own_part(part, known)
+        for name, part in vars(holder).items()
+        if _may_hold(part) and id(part) not in known
+    }
+    changed = {name: own for name, own in own_parts.items() if own is not vars(holder)[name]}
+    for name, iterator in live_attributes(holder).items():
+        changed[name] = instead_of(iterator, _source_of(iterator, holder), holder)
+    # One that is its own iterator stands where it was read to.
+    if not changed and not isinstance(holder, Iterator):
+        return holder
+    own = copy.copy(holder)
+    vars(own).update(changed)
+    if hasattr(type(own), "__del__"):
+        # Its end would be that of what it shares with the original: a file, a progress bar.
+        own.__class__ = type(type(own).__name__, (type(own),), {"__del__": lambda _: None})
+    return own
+
+
+def _own_part(part: Any, known: set[int]) -> Any:
+    if isinstance(part, DataLoader):
+        reads_by_itself = not part.persistent_workers and not live_attributes(part)
+        return part if reads_by_itself else _own_data_loader(part)
+    return part if _is_node_loader(part) else _own_holder(part, known)
+
+
+def _source_of(iterator: Any, holder: Any) -> DataLoader[Any] | None:
+    """Return a copy of the loader that `iterator` was made from, if `holder` keeps that too."""
+    for part in vars(holder).values():
+        if isinstance(part, DataLoader) and getattr(iterator, "_dataset", None) is part.dataset:
+            return _own_data_loader(part)
+    return None
+
+
+def _stand_ins(own: Any, known: set[int]) -> Iterator[OwnIterator | NotToBeRead]:
+    """Return what an own copy keeps in place of iterators of the user's."""
+    known.add(id(own))
+    for part in list(getattr(own, "__dict__", {}).values()):
+        if isinstance(part, (OwnIterator, NotToBeRead)):
+            yield part
+        elif _may_hold(part) and id(part) not in known:
+            yield from _stand_ins(part, known)
 
 
 def _is_node_loader(loader: object) -> bool:
@@ -73,37 +169,3 @@ def _own_node(value: Any) -> Any:
         else:
             vars(own)[name] = _own_node(part)
     return own
-
-
-class _WorkerInit:
-    """Shield a worker from SIGINT, then do the user's own initialisation.
-
-    The notebook's interrupt button signals the whole process group; workers that die of it would
-    take a sweep with them that the interrupt was not meant for.
-    """
-
-    def __init__(self, then: Callable[[int], None] | None) -> None:
-        self._then = then
-
-    def __call__(self, worker: int) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if hasattr(signal, "pthread_sigmask"):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        if self._then is not None:
-            self._then(worker)
-
-
-@contextmanager
-def interrupts_held_back() -> Iterator[None]:
-    """Block SIGINT in this thread while workers are started, which inherit the mask.
-
-    Without it a worker could be hit between its start and `_WorkerInit`.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

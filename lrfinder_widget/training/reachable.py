@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -14,6 +13,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from lrfinder_widget.training.attributes import Attributes
+from lrfinder_widget.training.function_snapshot import closed_over
+from lrfinder_widget.training.machinery import is_machinery, is_of_library
 from lrfinder_widget.training.memory import items_of
 from lrfinder_widget.training.own_generators import GENERATORS
 
@@ -23,15 +25,6 @@ _LONGEST_CONTAINER = 256
 _MOST_OBJECTS = 20_000
 
 _OPAQUE = (str, bytes, bytearray, int, float, complex, bool, type(None), type, types.ModuleType)
-# A loss may close over the widget itself, a lock or a pool: no part of the training. A module
-# names the Lightning trainer that it was last fitted by, with its loggers and their threads.
-_MACHINERY = {
-    "lrfinder_widget", "anywidget", "asyncio", "comm", "concurrent", "ipykernel", "IPython",
-    "ipywidgets", "lightning", "multiprocessing", "pytorch_lightning", "queue", "_thread",
-    "threading", "traitlets", "zmq",
-}  # fmt: skip
-# Their classes close over nothing that a sweep should put back.
-_LIBRARIES = {*sys.stdlib_module_names, "torch", "numpy", "torchvision", "pandas", "PIL", "keras"}
 
 
 def reachable_from(roots: Iterable[Any]) -> list[Any]:
@@ -49,7 +42,7 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
         thing = waiting.pop()
         if id(thing) in found or isinstance(thing, (*_OPAQUE, torch.Tensor, np.ndarray)):
             continue
-        if _is_machinery(thing) or _is_reading(thing):
+        if is_machinery(thing) or _is_reading(thing):
             continue
         if _is_of_process_groups(thing):
             continue
@@ -60,12 +53,6 @@ def reachable_from(roots: Iterable[Any]) -> list[Any]:
         if not isinstance(thing, (nn.Module, Optimizer)):
             waiting.extend(_parts(thing))
     return list(found.values())
-
-
-def _is_machinery(thing: Any) -> bool:
-    # An optimizer of an adapter's stands for one of the user's.
-    ours = type(thing).__module__.split(".")[0] in _MACHINERY
-    return ours and not isinstance(thing, Optimizer)
 
 
 def _is_reading(thing: Any) -> bool:
@@ -102,22 +89,14 @@ def _parts(thing: Any) -> Iterable[Any]:  # noqa: PLR0911 - one for each kind of
         return (thing.__self__, thing.__func__)
     if isinstance(thing, types.FunctionType):
         return _function_parts(thing)
-    return [*getattr(thing, "__dict__", {}).values(), *_slots(thing)]
-
-
-def _slots(thing: Any) -> list[Any]:
-    names: list[str] = []
-    for kind in type(thing).__mro__:
-        slots = vars(kind).get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else slots
-    return [getattr(thing, name) for name in names if hasattr(thing, name)]
+    return Attributes(thing).values()
 
 
 def _class_parts(kind: type) -> list[Any]:
     """Return what the methods of the user's own classes name: in notebooks, a global generator."""
     parts: list[Any] = []
     for base in kind.__mro__:
-        if base.__module__.split(".")[0] in _LIBRARIES:
+        if is_of_library(base):
             continue
         for value in vars(base).values():
             function = getattr(value, "__func__", value)
@@ -129,13 +108,7 @@ def _class_parts(kind: type) -> list[Any]:
 
 
 def _function_parts(function: types.FunctionType) -> list[Any]:
-    parts: list[Any] = list(function.__defaults__ or ())
-    parts += (function.__kwdefaults__ or {}).values()
-    for cell in function.__closure__ or ():
-        try:
-            parts.append(cell.cell_contents)
-        except ValueError:  # not filled yet
-            continue
+    parts = [*vars(function).values(), *closed_over(function)]
     names = function.__code__.co_names
     # Of the globals only these: a name may be anything, and following it leads far away.
     values = (function.__globals__.get(name) for name in names)

@@ -7,6 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.training.batches import is_one_shot
+from lrfinder_widget.training.own_loader import reads_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,9 +56,10 @@ class Replay:
 
 def with_replay(training: Training, settings: SweepSettings) -> Training:
     """Return a training whose loader can be read again, if the settings ask for that."""
-    if not settings.replay or not is_one_shot(training.loader):
+    loader = training.loader
+    if not settings.replay or not (is_one_shot(loader) or reads_on(loader)):
         return training
-    return dataclasses.replace(training, loader=Replay(iter(training.loader)))
+    return dataclasses.replace(training, loader=Replay(iter(loader)))
 
 
 def remaining(training: Training, settings: SweepSettings) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from lrfinder_widget.training.optimizer_snapshot import OptimizerSnapshot
 from lrfinder_widget.training.own_generators import generators_in
 from lrfinder_widget.training.sharding import ShardingSnapshot
 from lrfinder_widget.training.surroundings import surroundings
+from lrfinder_widget.training.tensor_names import name_of_tensor
 
 if TYPE_CHECKING:
     from lrfinder_widget.training.training import Training
@@ -44,7 +46,7 @@ class Snapshot:
 
     def __init__(self, training: Training, place: str | None = None) -> None:
         modules, optimizers, things = surroundings(training)
-        memory = self._memory = Memory()
+        memory = self._memory = Memory(partial(name_of_tensor, training=training))
         self._sharding = ShardingSnapshot(modules, memory)
         self._modules = [ModuleSnapshot(module, memory) for module in modules]
         stepped = [
@@ -113,9 +115,16 @@ class Snapshot:
             parts.callback(self._sharding.undo_gathering)
 
     def _restore_gradients(self) -> None:
-        for tensor, gradient, requires_grad in self._gradients:
-            tensor.requires_grad = requires_grad
-            tensor.grad = gradient
+        with ExitStack() as parts:
+            for tensor, gradient, requires_grad in self._gradients:
+                parts.callback(_restore_gradient, tensor, gradient, requires_grad)
+
+
+def _restore_gradient(tensor: Tensor, gradient: Tensor | None, requires_grad: bool) -> None:  # noqa: FBT001
+    if not tensor.is_leaf:  # it was: something with a history was added to it in place
+        tensor.detach_()
+    tensor.requires_grad = requires_grad
+    tensor.grad = gradient
 
 
 def _whole(training: Training) -> list[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ from torch import Tensor
 from lrfinder_widget.errors import LossInferenceError, SettingsError
 from lrfinder_widget.points import NONE, Point
 from lrfinder_widget.training.batch_loss import BatchLoss, is_scalar
+from lrfinder_widget.training.closures import asks_for_closure, needs_closure, takes_two_passes
 from lrfinder_widget.training.gradients import Gradients
 from lrfinder_widget.training.loss import name_of
 from lrfinder_widget.training.precision import autocast_for, scaled_step, scaler_for
@@ -25,16 +25,8 @@ if TYPE_CHECKING:
     from lrfinder_widget.training.training import Training
 
 
-# A step takes batches, its number and its learning rate; None comes of one that was skipped.
-Way = Callable[[Sequence[Any], int, float], Point | None]
-
-
 class TrainStep:
-    """Takes optimizer steps.
-
-    ``take(batches, index, lr)`` takes one on the mean loss of `batches`, and returns its point, or
-    None if the gradient scaler skipped it. It is chosen anew when there is a shorter way, so that
-    what a user did not ask for costs nothing.
+    """Takes optimizer steps, in the shortest way in which what the user asked for can be done.
 
     Parameters
     ----------
@@ -66,6 +58,7 @@ class TrainStep:
         self._metrics: dict[str, list[Any]] = {}
         self._validation: Sequence[Any] = ()
         self._needs_closure = needs_closure(training.optimizer)
+        self._gradients_first = takes_two_passes(training.optimizer)
         self._is_plain = (
             settings.accumulation_steps == 1
             and settings.amp is None
@@ -73,7 +66,20 @@ class TrainStep:
             and training.begin_step is None
             and training.compute_loss is None
         )
-        self.take: Way = self._way()
+        self._is_first = True
+        self._way = self._shortest_way()
+
+    def take(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
+        """Take a step on the mean loss of `batches`; None if the gradient scaler skipped it.
+
+        Parameters
+        ----------
+        batches
+            One, or the micro-batches whose gradients add up.
+        index, lr
+            The number of the point and the learning rate that it is given.
+        """
+        return self._way(self, batches, index, lr)
 
     @property
     def loss_name(self) -> str:
@@ -93,36 +99,59 @@ class TrainStep:
     def measure_no_norm(self) -> None:
         """Tell no norm from now on; it may be asked for in vain."""
         self._gradients.give_up()
-        self.take = self._way()
+        self._way = self._shortest_way()
 
     def validate_on(self, batches: Sequence[Any]) -> None:
         """Evaluate the loss on `batches` after each step from now on."""
         self._validation = batches
-        self.take = self._way()
+        self._way = self._shortest_way()
 
-    def _way(self) -> Way:
+    # Ways are functions, not bound methods: a step that held one of its own would keep the model
+    # alive until garbage is collected.
+
+    def _shortest_way(self) -> Way:
         """Choose how steps are taken from now on."""
+        if self._is_first:
+            return TrainStep._at_first
         if self._gradients.on_trial:
-            return self._on_trial
-        return self._validated if self._validation else self._unvalidated()
+            return TrainStep._on_trial
+        return TrainStep._validated if self._validation else self._unvalidated()
 
     def _unvalidated(self) -> Way:
         if self._own_step is not None:
-            return self._by_framework
+            return TrainStep._by_framework
         if self._needs_closure:
-            return self._with_closure
-        return self._plainly if self._is_plain and not self._gradients.needed else self._fully
+            return TrainStep._with_closure
+        plain = self._is_plain and not self._gradients.needed
+        return TrainStep._plainly if plain else TrainStep._fully
+
+    def _at_first(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
+        """Take the first step, which finds out whether a closure is needed that looked optional."""
+        self._is_first = False
+        self._way = self._shortest_way()
+        try:
+            return self._way(self, batches, index, lr)
+        except Exception as error:
+            if self._needs_closure or not asks_for_closure(error, self._optimizer):
+                raise
+            if self._scaler is not None:
+                raise SettingsError(_not_scaled(self._optimizer)) from error
+        # The gradients were there, and so they are from now on: whether it needs them is not known.
+        self._needs_closure = self._gradients_first = True
+        self._metrics.clear()
+        self._way = self._shortest_way()
+        return self._way(self, batches, index, lr)
 
     def _on_trial(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
         """Take a step that finds out whether gradient norms cost too much."""
         self._gradients.begin_trial()
-        point = self._unvalidated()(batches, index, lr)
+        point = self._unvalidated()(self, batches, index, lr)
         self._gradients.end_trial()
-        self.take = self._way()
+        self._way = self._shortest_way()
         return self._with_validation(point)
 
     def _validated(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
-        return self._with_validation(self._unvalidated()(batches, index, lr))
+        return self._with_validation(self._unvalidated()(self, batches, index, lr))
 
     def _with_validation(self, point: Point | None) -> Point | None:
         if point is None or not self._validation:
@@ -153,7 +182,7 @@ class TrainStep:
         return self._point(index, lr, loss, norm)
 
     def _with_closure(self, batches: Sequence[Any], index: int, lr: float) -> Point:
-        """Let an optimizer such as LBFGS evaluate the loss as often as it likes.
+        """Let an optimizer such as LBFGS or SAM evaluate the loss as often as it likes.
 
         What is told is of the first evaluation, which comes before any change.
         """
@@ -166,6 +195,8 @@ class TrainStep:
             evaluated.append((loss, norm))
             return loss
 
+        if self._gradients_first:
+            closure()
         self._optimizer.step(closure)  # type: ignore[arg-type]  # it returns what float() takes
         return self._point(index, lr, *evaluated[0])
 
@@ -228,6 +259,10 @@ class TrainStep:
         return sum(losses) / len(losses)
 
 
+# A step takes batches, its number and its learning rate; None comes of one that was skipped.
+Way = Callable[[TrainStep, Sequence[Any], int, float], Point | None]
+
+
 def _number(value: Any) -> float:
     return value.item() if isinstance(value, Tensor) else float(value)
 
@@ -236,10 +271,7 @@ def check_step(training: Training, settings: SweepSettings) -> None:
     """Raise `SettingsError` if such a step cannot be taken."""
     scaled = scaler_for(settings.amp, training.scaler, torch.device("cpu")) is not None
     if scaled and needs_closure(training.optimizer):
-        raise SettingsError(
-            f"{type(training.optimizer).__name__} evaluates the loss several times a step, which "
-            "a gradient scaler cannot follow; use amp='bf16' or none"
-        )
+        raise SettingsError(_not_scaled(training.optimizer))
     if training.loss_fn is not None and training.compute_loss is not None:
         raise SettingsError("pass loss_fn or compute_loss, not both: compute_loss is all of it")
     if training.train_step is None:
@@ -260,8 +292,8 @@ def check_step(training: Training, settings: SweepSettings) -> None:
             )
 
 
-def needs_closure(optimizer: Optimizer) -> bool:
-    """Return whether the optimizer cannot step by itself, as LBFGS."""
-    # Torch and schedulers wrap `step` on class and instance; signature looks through both.
-    closure = inspect.signature(optimizer.step).parameters.get("closure")
-    return closure is not None and closure.default is inspect.Parameter.empty
+def _not_scaled(optimizer: Optimizer) -> str:
+    return (
+        f"{type(optimizer).__name__} evaluates the loss several times a step, which a gradient "
+        "scaler cannot follow; use amp='bf16' or none"
+    )

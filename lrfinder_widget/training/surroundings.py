@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
@@ -60,8 +59,8 @@ def surroundings(training: Training) -> Surroundings:
 
 
 def _keeps_state(thing: Any) -> bool:
-    if isinstance(thing, (nn.Module, Optimizer, types.FunctionType)):
-        return False  # those have snapshots of their own, or no state
+    if isinstance(thing, (nn.Module, Optimizer)):
+        return False  # those have snapshots of their own
     # Copies of the nodes are read, and threads may go on with the user's.
     return not type(thing).__module__.startswith("torchdata.nodes")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.batches import refuse_one_shot
-from lrfinder_widget.training.own_loader import interrupts_held_back, own_copy
+from lrfinder_widget.training.own_loader import end_own_iterators, own_copy
+from lrfinder_widget.training.worker_interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,12 +28,14 @@ def validation_batches(val_loader: Iterable[Any], count: int) -> list[Any]:
     SettingsError
         If it has none.
     """
+    source = own_copy(val_loader)
     with interrupts_held_back():
-        iterator = iter(own_copy(val_loader))
+        iterator = iter(source)
     try:
         batches = list(itertools.islice(iterator, count))
     finally:
         _end(iterator)
+        end_own_iterators(source)
     if not batches:
         raise SettingsError("val_loader is empty: it yields no batch; give it at least one")
     return batches

@@ -75,9 +75,9 @@ def test_gradient_norms_and_validation_losses_come_live_and_with_the_finished_cu
     names = ["lrs", "losses", "val_losses", "grad_norms"]
     notebook.until(lambda: len(curve(notebook, comm)) == 40, "40 points")
     live = {name: [] for name in names}
-    for _, columns in blocks(notebook, comm):
+    for offset, columns in blocks(notebook, comm):
         for name in names:
-            live[name] += columns[name]
+            live[name][offset:] = columns[name]
     for name in names:
         assert live[name] == single(notebook.evaluate(f"w.result.{name}.tolist()"))
     assert notebook.evaluate("w.columns") == ["lrs", "losses", "smoothed", *names[2:]]
@@ -238,6 +238,11 @@ def test_a_closed_widget_refuses_to_be_used(notebook):
         with pytest.raises(CellError, match="this widget is closed; make a new LRFinderWidget"):
             notebook.run(use)
     notebook.run("w.close()")
+
+
+def test_a_widget_whose_comm_the_host_closes_is_closed(notebook):
+    notebook.run("fresh(); w = widget(); w.show(); w.pause(); w.comm.close()")
+    assert notebook.evaluate("restored(), hooks(), w.status['state']") == [True, 0, "closed"]
 
 
 def test_a_rule_of_the_users_that_raises_is_told_and_the_curve_is_kept(notebook):

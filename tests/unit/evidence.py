@@ -136,7 +136,8 @@ def flat(value, path="", seen=None):
 
 def _parts(value):
     if isinstance(value, torch.Tensor):
-        content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        dense = value.detach().cpu().to_dense().contiguous()
+        content = dense.view(-1).view(torch.uint8).numpy().tobytes()
         return [
             ("kind", str((value.dtype, tuple(value.shape), value.requires_grad))),
             ("content", content.hex()),

@@ -1,5 +1,6 @@
 """Bad input is answered by a specific error that says what to do, and nothing is changed."""
 
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from evidence import Training, differences, new_training
 from lrfinder_widget import (
@@ -20,7 +21,9 @@ from lrfinder_widget import (
     range_test,
 )
 from lrfinder_widget.sweep import Sweep
+from lrfinder_widget.training.batches import refuse_one_shot
 from lrfinder_widget.training.training import Training as Swept
+from lrfinder_widget.training.validation import check_validation
 from specimens import FEATURES, Samples, batches_of_4, mlp
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -78,6 +81,77 @@ def test_a_loss_that_cannot_be_called_is_refused():
     refused(new_training(), SettingsError, r"loss_fn must be a function .*got str", loss_fn="mse")
 
 
+def test_the_class_of_a_loss_is_refused_for_an_instance_of_it():
+    words = r"class CrossEntropyLoss itself.*loss_fn=CrossEntropyLoss\(\)"
+    refused(new_training(), SettingsError, words, loss_fn=nn.CrossEntropyLoss)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "takes"),
+    [
+        (nn.TripletMarginLoss(), "anchor, positive, negative"),
+        (nn.CTCLoss(), "log_probs, targets, input_lengths, target_lengths"),
+        (lambda output: output.sum(), "output"),
+        (functools.partial(nn.functional.ctc_loss, blank=1), "log_probs, targets, .*"),
+    ],
+    ids=["triplet", "CTC", "of the output alone", "partial"],
+)
+def test_a_loss_of_more_or_less_than_output_and_target_is_refused_with_what_to_pass(loss_fn, takes):
+    words = rf"as loss_fn\(output, target\): it takes \({takes}\); pass compute_loss=lambda model"
+    refused(new_training(), SettingsError, words, loss_fn=loss_fn)
+
+
+def with_a_third(function):
+    @functools.wraps(function)
+    def called(output, target):
+        return function(output, target, 0.1)
+
+    return called
+
+
+@with_a_third
+def smoothed(output, target, smoothing):
+    return nn.functional.cross_entropy(output, target, label_smoothing=smoothing)
+
+
+class AddsAnArgument(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_forward_pre_hook(lambda _, args: (*args, 0.1))
+
+    def forward(self, output, target, smoothing):
+        return nn.functional.cross_entropy(output, target, label_smoothing=smoothing)
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        smoothed,
+        AddsAnArgument(),
+        functools.partial(nn.functional.cross_entropy, label_smoothing=0.1),
+        nn.functional.cross_entropy,
+    ],
+    ids=["decorated", "hook", "partial", "function"],
+)
+def test_a_loss_that_is_given_more_by_others_is_used(loss_fn):
+    training = new_training()
+    assert len(list(training.sweep(loss_fn))) == 12
+
+
+def test_a_model_on_the_meta_device_is_refused():
+    model = nn.Linear(FEATURES, 3, device="meta")
+    with pytest.raises(SettingsError, match=r"on the meta device.*model\.to_empty\(device="):
+        lr_find(model, SGD(model.parameters(), lr=0.1), batches_of_4(Samples()), progress=False)
+
+
+def test_a_model_whose_lazy_buffers_have_no_shape_yet_is_refused():
+    model = nn.Sequential(nn.Linear(FEATURES, 3), nn.LazyBatchNorm1d(affine=False))
+    optimizer = SGD(model[0].parameters(), lr=0.1)
+    with pytest.raises(SettingsError, match=r"lazy parameters or buffers .* run one batch through"):
+        lr_find(model, optimizer, batches_of_4(Samples()), progress=False)
+    assert isinstance(model[1].running_mean, nn.parameter.UninitializedBuffer)
+
+
 def test_an_optimizer_none_of_whose_parameters_are_the_models_is_refused():
     training = new_training()
     training.optimizer = SGD(mlp().parameters(), lr=0.1)
@@ -125,6 +199,55 @@ def test_a_loader_that_holds_no_batches_is_refused(loader):
     refused(training, SettingsError, f"loader must be .*got {type(loader).__name__}")
 
 
+INPUTS, TARGETS = torch.zeros(20, FEATURES), torch.zeros(20).long()
+
+
+@pytest.mark.parametrize(
+    ("loader", "words"),
+    [
+        (Samples(), r"is a Dataset \(Samples\).* pass DataLoader\(dataset, batch_size="),
+        (Subset(Samples(), [1, 2]), r"is a Dataset \(Subset\)"),
+        ({"train": [], "held": []}, r"is a dict, .*\(train, held\): pass the"),
+        ((INPUTS, TARGETS), r"is a tuple of .*DataLoader\(TensorDataset\(\*loader\), batch_size="),
+        ([INPUTS, TARGETS], "is a list of inputs and targets, whole"),
+        ((INPUTS.numpy(), TARGETS.numpy()), "is a tuple of inputs and targets, whole"),
+        ((INPUTS, INPUTS[:, :1]), "is a tuple of inputs and targets, whole"),
+    ],
+    ids=["data set", "subset", "dict", "tuple", "list", "arrays", "regression"],
+)
+def test_data_in_place_of_a_loader_is_refused_with_what_to_pass(loader, words):
+    training = new_training()
+    training.loader = loader
+    refused(training, SettingsError, f"loader {words}")
+    with pytest.raises(SettingsError, match=f"val_loader {words.replace('loader', 'val_loader')}"):
+        check_validation(loader)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        [INPUTS[:4], INPUTS[:4]],
+        [torch.zeros(4, 7).long(), torch.zeros(4, 9).long()],
+        [INPUTS.numpy(), INPUTS.numpy()],
+        [(INPUTS, TARGETS)],
+        ((INPUTS, TARGETS), (INPUTS, TARGETS)),
+        [INPUTS, TARGETS[:4]],
+    ],
+    ids=["inputs alone", "tokens", "arrays", "one batch", "a tuple of batches", "other lengths"],
+)
+def test_batches_in_a_list_are_a_loader(loader):
+    refuse_one_shot(loader)
+
+
+class OwnIteration(Samples):
+    def __iter__(self):
+        return iter([(INPUTS, TARGETS)])
+
+
+def test_a_data_set_that_makes_its_own_batches_is_a_loader():
+    refuse_one_shot(OwnIteration())
+
+
 def one_shots():
     def batches():
         yield from batches_of_4(Samples())
@@ -145,6 +268,14 @@ def test_a_one_shot_loader_is_refused_before_its_first_batch_is_read(kind):
     refused(training, SettingsError, "one-shot .*nothing was read")
     remaining = len(list(training.loader))
     assert remaining == (3 if kind == "islice" else 5)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_iterator_of_a_data_loader_is_refused_though_it_has_a_length(workers):
+    training = new_training()
+    training.loader = iter(batches_of_4(Samples(), num_workers=workers))
+    refused(training, SettingsError, "pass the DataLoader itself.* replay=True .*nothing was read")
+    assert len(list(training.loader)) == 5
 
 
 class RunsDry:
@@ -217,6 +348,72 @@ def test_several_outputs_are_refused_with_what_to_pass():
     training.model = TwoOutputs()
     training.optimizer = SGD(training.model.parameters(), lr=0.1)
     refused(training, LossInferenceError, "returns a tuple without a loss: pass loss_fn")
+
+
+class TakesTheTarget(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, inputs, targets):
+        return nn.functional.cross_entropy(self.body(inputs), targets)
+
+
+def test_a_model_that_takes_the_target_is_refused_with_what_to_pass():
+    training = new_training()
+    training.model = TakesTheTarget()
+    training.optimizer = SGD(training.model.parameters(), lr=0.1)
+    words = r"as model\(…\).* forward takes \(inputs, targets\).* compute_loss=lambda model, batch"
+    refused(training, LossInferenceError, words)
+    result = lr_find(
+        training.model,
+        training.optimizer,
+        training.loader,
+        compute_loss=lambda model, batch: model(*batch),
+        num_iter=6,
+        progress=False,
+    )
+    assert len(result.losses) == 6
+
+
+@pytest.mark.parametrize("loss_fn", [None, nn.CrossEntropyLoss()])
+@pytest.mark.parametrize("arrays", ["inputs", "targets"])
+def test_numpy_batches_are_refused_with_what_to_convert(arrays, loss_fn):
+    training = new_training()
+    inputs, targets = INPUTS, TARGETS
+    batch = (inputs.numpy(), targets) if arrays == "inputs" else (inputs, targets.numpy())
+    training.loader = [batch]
+    words = r"hold NumPy arrays.*torch\.as_tensor\(inputs, dtype=torch\.float32\)"
+    refused(training, LossInferenceError, words, loss_fn=loss_fn)
+
+
+class TakesArrays(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, inputs):
+        return self.body(torch.from_numpy(inputs))
+
+
+def test_numpy_batches_are_left_to_a_model_that_takes_them():
+    training = new_training()
+    training.model = TakesArrays()
+    training.optimizer = SGD(training.model.parameters(), lr=0.1)
+    training.loader = [(INPUTS.numpy(), TARGETS)]
+    assert len(list(training.sweep())) == 12
+
+
+def test_a_type_error_of_the_models_own_stays_as_it_is():
+    training = new_training()
+
+    def forward(inputs):
+        raise TypeError("mine, of a numpy.ndarray")
+
+    training.model.forward = forward
+    with pytest.raises(TypeError, match=r"^mine, of") as raised:
+        list(training.sweep())
+    assert not isinstance(raised.value, LRFinderError)
 
 
 def test_batches_without_a_target_are_refused_with_what_to_pass():

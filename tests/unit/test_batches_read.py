@@ -265,25 +265,39 @@ def test_an_iterator_that_has_only_next_is_read():
 class Afresh:
     """A loader that returns itself from `__iter__`, and starts afresh there."""
 
-    starts = 0
+    def __init__(self):
+        self.starts = []
+        self.closed = False
 
     def __len__(self):
         return 3
 
     def __iter__(self):
-        self.starts += 1
+        self.starts.append(True)
         self.batches = numbered(3)
         return self
 
     def __next__(self):
         return next(self.batches)
 
+    def close(self):
+        self.closed = True
+
 
 def test_a_loader_that_returns_itself_is_started_once_an_epoch():
     loader = Afresh()
     stream = iter(BatchStream(loader))
     assert numbers(next(stream) for _ in range(7)) == [0, 1, 2, 0, 1, 2, 0]
-    assert loader.starts == 3
+    assert len(loader.starts) == 3
+
+
+def test_a_loader_that_returns_itself_is_not_closed():
+    stream = BatchStream(Afresh())
+    batches = iter(stream)
+    numbers(next(batches) for _ in range(4))
+    stream.close()
+    assert numbers([next(iter(stream))]) == [0]
+    assert not stream._source.closed
 
 
 class Tidying(torch.utils.data.IterableDataset):

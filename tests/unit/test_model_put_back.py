@@ -292,3 +292,46 @@ def test_the_order_of_a_dict_is_put_back():
     training = training_with(model=Recent())
     list(training.sweep())
     assert list(training.model.seen) == ["a", "b"]
+
+
+class Growing(nn.Module):
+    """Builds its head in the first forward pass, exchanges a layer, drops one and adds one."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(FEATURES, FEATURES)
+        self.activation = nn.Tanh()
+        self.layers = nn.ModuleList(nn.Linear(FEATURES, FEATURES) for _ in range(3))
+        self.order = nn.Sequential(nn.Identity(), nn.Identity())
+        self.empty = None
+        self.calls = 0
+
+    def forward(self, inputs):
+        self.calls += 1
+        if not hasattr(self, "head"):
+            self.head = nn.Linear(FEATURES, CLASSES)
+            self.empty = nn.Identity()
+        self.activation = nn.ReLU() if self.calls % 2 else nn.Tanh()
+        if self.calls % 3 == 0:
+            del self.layers[0]  # which makes a new table
+            self.layers.append(nn.Linear(FEATURES, FEATURES))
+            self.order.insert(0, nn.Tanh())
+        inputs = self.activation(self.stem(inputs))
+        for layer in self.layers:
+            inputs = layer(inputs)
+        return self.head(self.order(inputs))
+
+
+def test_modules_that_the_forward_pass_makes_or_exchanges_are_the_former_ones_again():
+    assert_leaves_no_trace(lambda: training_with(model=Growing()))
+
+
+def test_a_head_that_the_first_forward_pass_builds_is_gone_after_a_sweep():
+    training = training_with(model=Growing())
+    names, modules = list(training.model.state_dict()), dict(training.model.named_modules())
+    tables = [vars(module)["_modules"] for module in modules.values()]
+    list(training.sweep())
+    assert list(training.model.state_dict()) == names
+    assert list(training.model.named_modules()) == list(modules.items())
+    now = [vars(module)["_modules"] for module in modules.values()]
+    assert all(a is b for a, b in zip(now, tables, strict=True))

@@ -1,5 +1,7 @@
 """Promise 1 for optimizers that keep state in unusual places, and for schedulers."""
 
+import collections
+import copy
 import warnings
 
 import pytest
@@ -191,3 +193,75 @@ def test_what_the_optimizer_changed_in_the_last_step_before_a_pause_is_put_back(
         sweep.rest()
         next(sweep)
     assert training.optimizer.param_groups[0]["weight_decay"] == 0
+
+
+class StartingOver(SGD):
+    """Forgets its state now and then, by another dict."""
+
+    def __init__(self, params):
+        super().__init__(params, lr=0.05, momentum=0.9)
+        self.calls = 0
+
+    def step(self, closure=None):
+        self.calls += 1
+        if self.calls % 4 == 0:
+            self.state = collections.defaultdict(dict)
+        return super().step(closure)
+
+
+class RollingBack(SGD):
+    """Loads an earlier state into itself, which makes new groups and states."""
+
+    def __init__(self, params):
+        super().__init__(params, lr=0.05, momentum=0.9)
+        self.calls, self.good = 0, None
+
+    def step(self, closure=None):
+        result = super().step(closure)
+        self.calls += 1
+        if self.calls % 5 == 0:
+            self.load_state_dict(self.good)
+        elif self.calls % 5 == 2:
+            self.good = copy.deepcopy(self.state_dict())
+        return result
+
+
+class Regrouping(SGD):
+    """Now and then takes a group out, and puts it back at the other end."""
+
+    def __init__(self, params):
+        first, *others = params
+        super().__init__([{"params": others}, {"params": [first]}], lr=0.05, momentum=0.9)
+        self.calls = 0
+
+    def step(self, closure=None):
+        self.calls += 1
+        if self.calls % 4 == 0:  # an odd number of times in a sweep
+            self.param_groups.append(self.param_groups.pop(0))
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("kind", [StartingOver, RollingBack, Regrouping])
+def test_state_and_groups_that_an_optimizer_binds_anew_are_the_former_ones_again(kind):
+    def build():
+        model = mlp()
+        return training_with(model=model, optimizer=kind(model.parameters()))
+
+    assert_leaves_no_trace(build)
+    training = build()
+    optimizer = training.optimizer
+    training.train(3)
+    state, groups = optimizer.state, optimizer.param_groups
+    assert_sweep_changes_nothing(training)
+    assert optimizer.state is state
+    assert optimizer.param_groups is groups
+
+
+def test_a_group_that_somebody_adds_meanwhile_stays():
+    training = training_with()
+    with training.sweep() as sweep:
+        next(sweep)
+        sweep.rest()
+        training.optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+        next(sweep)
+    assert len(training.optimizer.param_groups) == 2

@@ -108,6 +108,34 @@ def test_a_hook_of_the_users_that_changes_the_rate_does_not_change_the_next_one(
     assert training.optimizer.param_groups[0]["lr"] == 0.1
 
 
+@pytest.mark.parametrize("rate", [0.05, torch.tensor(0.05)], ids=["number", "tensor"])
+@pytest.mark.parametrize("how", ["load_state_dict", "new list", "new group"])
+def test_the_rate_is_written_to_the_groups_that_the_optimizer_has_at_that_step(how, rate):
+    used = []
+
+    class Regrouping(Spy):
+        def step(self, closure=None):
+            result = super().step(closure)
+            if how == "load_state_dict":
+                self.load_state_dict(self.state_dict())
+            elif how == "new list":
+                self.param_groups = [dict(group) for group in self.param_groups]
+            else:
+                self.param_groups[0] = dict(self.param_groups[0], lr=0.7)
+            return result
+
+    seeded()
+    model = mlp()
+    optimizer = Regrouping(model.parameters(), lr=rate)
+    optimizer.report = used.append
+    training = Training(model, optimizer, batches_of_4(Samples(), shuffle=True))
+    group = optimizer.param_groups[0]
+    points = list(training.sweep())
+    assert used == [[point.lr] for point in points]
+    assert optimizer.param_groups[0] is group
+    assert float(group["lr"]) == float(rate)
+
+
 class Falling(nn.Module):
     """One weight, whose loss is the weight itself: each step takes the rate off it."""
 

@@ -84,6 +84,17 @@ def test_numpy_scalars_and_whole_floats_become_plain_numbers():
     assert settings.seed == 2**32 - 1
 
 
+def test_tensors_without_dimensions_become_plain_numbers():
+    import torch
+
+    settings = SweepSettings(start_lr=torch.tensor(0.5), num_iter=torch.tensor(20), end_lr=2)
+    assert (settings.start_lr, type(settings.start_lr)) == (0.5, float)
+    assert (settings.num_iter, type(settings.num_iter)) == (20, int)
+    for bad in (torch.tensor([0.5]), torch.tensor(True), torch.tensor(1j)):  # noqa: FBT003 - data
+        with pytest.raises(SettingsError, match="start_lr must be a number"):
+            SweepSettings(start_lr=bad)
+
+
 def test_an_unknown_setting_is_answered_with_the_nearest_one():
     with pytest.raises(SettingsError, match="unknown setting 'num_iters'; did you mean 'num_iter'"):
         SweepSettings.from_keywords(num_iters=10)
