@@ -51,6 +51,9 @@ class Listener(Protocol):
     def stepped(self, runner: Runner) -> None:
         """Hear that points came; called at most so often."""
 
+    def rested(self, runner: Runner) -> None:
+        """Hear that what runs elsewhere has told all it has for now."""
+
     def changed(self, runner: Runner) -> None:
         """Hear that the state changed; after an end everything is restored."""
 
@@ -95,7 +98,7 @@ class Runner:
         self._listener = listener
         self._tell_seconds = tell_seconds
         self._next_telling = 0.0
-        self._told = 0
+        self._told = self._rested = 0
         self._condition = threading.Condition()
         self._queue: deque[_Command] = deque()
         self._thread: threading.Thread | None = None
@@ -245,7 +248,7 @@ class Runner:
         self.run_id += 1
         self.sweep = sweep
         self.points = Points()
-        self._told = 0
+        self._told = self._rested = 0
         self.starts, self.total = [0], sweep.total
         self.failure = None
         self.end_note = ""
@@ -325,10 +328,14 @@ class Runner:
         self._listener.stepped(self)
 
     def _tell_rest(self) -> None:
-        """Tell of the end of a burst that came too soon after its beginning."""
+        """Tell of the end of a burst that came too soon after its beginning, and of the rest."""
         now = time.monotonic()
-        if self._told < len(self.points) and now >= self._next_telling:
-            self._tell_points(now)
+        if self._told < len(self.points):
+            if now >= self._next_telling:
+                self._tell_points(now)
+        elif self._rested < self._told:
+            self._rested = self._told
+            self._listener.rested(self)
 
     def _end(self, state: str, note: str) -> None:
         if not self.active or self.sweep is None:

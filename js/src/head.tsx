@@ -45,7 +45,7 @@ export function Head({ session, id }: { session: Session; id: string }) {
             <Button
               name="main"
               class="lrf-wide"
-              disabled={out || pending.has(action.command) || (status.copies && active)}
+              disabled={out || pending.has(action.command) || (active && status.copies === true)}
               onClick={() => void session.command(action.command)}
             >
               {action.label}

@@ -147,6 +147,10 @@ class Finder:
         """Return those of the run's sweeps that have ended, with another one in progress."""
         return self._with_usable_rule(self.runner.starts[-1])
 
+    def arrived(self) -> LRFinderResult:
+        """Return all that has come so far."""
+        return self._with_usable_rule()
+
     def _with_usable_rule(self, count: int | None = None) -> LRFinderResult:
         result = self._read(count)
         try:

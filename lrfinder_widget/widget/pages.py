@@ -130,6 +130,14 @@ class Pages:
         if time.monotonic() >= self._next_suggestions:
             self._suggest_so_far(runner)
 
+    def rested(self, runner: Runner) -> None:
+        """Catch up with what was left out for the next points to come."""
+        self._stream.push_line(self._shown())
+        if self.finder.copies:  # their sweeps come whole
+            self.publish(**self._reading(self.finder.arrived()), status=self._status())
+        else:
+            self._suggest_so_far(runner)
+
     def changed(self, runner: Runner) -> None:
         """Tell how the sweep stands."""
         changes: dict[str, Any] = {}
