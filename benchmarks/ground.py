@@ -44,7 +44,7 @@ class Laboratory:
     @contextmanager
     def notebook(self, cells: list[str]) -> Iterator[Any]:
         """Open a notebook of these cells, and close it with its kernel."""
-        from notebook import Notebook, write_notebook
+        from notebook_tab import Notebook, write_notebook
 
         self._count += 1
         path = self._lab.root / f"benchmark-{self._count}.ipynb"

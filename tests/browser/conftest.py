@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from lab import Lab, serve
-from notebook import Notebook, write_notebook
+from notebook_tab import Notebook, write_notebook
 from watcher import Watcher
 
 FLAGS = (
