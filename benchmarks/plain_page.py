@@ -75,7 +75,7 @@ SHOW = """async ({curves, points}) => {
         on: (name, hear) => listeners.set(name, [...(listeners.get(name) ?? []), hear]),
         off: () => undefined,
     };
-    const widget = (await import('/widget.js')).default;
+    const widget = (await import('/widget.js')).default();
     widget.initialize({model});
     widget.render({model, el: document.querySelector('#here')});
 }"""
