@@ -32,6 +32,7 @@ class Interrupts:
         self.open = False
         self.waiting: tuple[int, Any] | None = None
         self._held = held
+        self._ended = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -49,8 +50,12 @@ class Interrupts:
         if self._before is not None and signal.getsignal(signal.SIGINT) == self._arrive:
             signal.signal(signal.SIGINT, self._before)
         # That other handler may yet put this one back: from here on it holds up nothing.
-        self.open = True
+        self.open = self._ended = True
         self._pass_on_waiting()
+
+    def hold(self) -> None:
+        """Hold back what comes from here on, unless the block has ended."""
+        self.open = self._ended
 
     def let_through(self) -> None:
         """Open, and let through what came meanwhile."""

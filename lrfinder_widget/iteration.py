@@ -58,7 +58,7 @@ class Iteration:
 
     def close(self) -> None:
         """End here and restore; does nothing if it has ended."""
-        self._interrupts.open = False
+        self._interrupts.hold()
         self._points.close()
 
     def check_free(self) -> None:

@@ -110,6 +110,7 @@ def test_sweeps_that_do_not_end_in_order_hold_up_no_interrupt_later():
     first.__enter__()
     second.__enter__()
     first.__exit__()
+    first.hold()  # as closing a sweep that has ended does
     second.__exit__()
     try:
         with pytest.raises(KeyboardInterrupt):
