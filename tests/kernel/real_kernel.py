@@ -212,7 +212,8 @@ def start_kernel(folder) -> Iterator[RealKernel]:
     manager.start_kernel(cwd=str(folder))
     client = manager.blocking_client()
     try:
-        client.start_channels()
+        # No heartbeat: its thread can block in a send for ever, and the end would wait for it.
+        client.start_channels(hb=False)
         client.wait_for_ready(timeout=60)
         yield RealKernel(client, manager)
     finally:
