@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 AVERAGED = 3
 # A jump this many times past the limit is a blow-up at once; short of that, one batch may be bad.
@@ -14,8 +15,10 @@ SMALLEST_RISE = 0.05
 SETTLED = 8
 # Smallest range of negative losses, as a share of their size.
 SMALLEST_RANGE = 0.01
-# A span that holds no number.
+_LARGEST = sys.float_info.max
+# Spans that hold no number, and all of them that are finite.
 _NONE = (math.inf, -math.inf)
+_ALL = (-_LARGEST, _LARGEST)
 
 
 def recent_average(before_last: float, last: float, loss: float) -> float:
@@ -37,6 +40,13 @@ class Divergence:
     threshold
         A multiple of the best loss so far; ``None`` means never.
 
+    Attributes
+    ----------
+    harmless : (float, float)
+        The lowest and highest loss that cannot have diverged now, and that sets no mark.
+    waiting : list of float
+        Such losses, not judged yet.
+
     Notes
     -----
     Positive losses have diverged when their recent average exceeds ``threshold`` times the best
@@ -50,26 +60,30 @@ class Divergence:
         self._count = 0
         self._before_last = self._last = 0.0
         self._best = self._lowest = self._highest = self._range = 0.0
-        # Losses in this span cannot have diverged and set no mark: they wait until another comes.
-        self._harmless = _NONE
-        self._waiting: list[float] = []
+        self.harmless = _ALL if threshold is None else _NONE
+        self.waiting: list[float] = []
 
     def update(self, loss: float) -> bool:
         """Take the next loss and return whether the sweep has diverged."""
-        low, high = self._harmless
+        low, high = self.harmless
         if low <= loss <= high:
-            self._waiting.append(loss)
+            self.waiting.append(loss)
             return False
+        return self.judge(loss)
+
+    def judge(self, loss: float) -> bool:
+        """Take the next loss, one that is not `harmless`, and return whether it has diverged."""
         threshold = self._threshold
         if threshold is None:
             return False
-        for waiting in self._waiting:
+        for waiting in self.waiting:
             self._judge(waiting, threshold)
-        self._waiting.clear()
+        self.waiting.clear()
         diverged = self._judge(loss, threshold)
         # The best is no lower than the lowest, and negative losses are not judged by a ratio.
         settled = self._count > SETTLED and self._lowest > 0
-        self._harmless = (self._lowest, threshold * self._lowest) if settled else _NONE
+        highest = min(threshold * self._lowest, _LARGEST)
+        self.harmless = (self._lowest, highest) if settled else _NONE
         return diverged
 
     def _judge(self, loss: float, threshold: float) -> bool:

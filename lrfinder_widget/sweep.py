@@ -161,7 +161,7 @@ class Sweep(Iteration):
         batches = BatchStream(
             training.loader, fixed=settings.fixed_batch, on_start=streams.expect_draws
         )
-        steps = self._steps(snapshot, streams, batches)
+        steps = self._steps(snapshot, streams, others, batches)
         count = 0
         try:
             try:
@@ -219,19 +219,23 @@ class Sweep(Iteration):
         self,
         snapshot: Snapshot,
         streams: RandomStreams,
+        others: OtherThreads,
         batches: BatchStream,
     ) -> PointGenerator:
         writer = RateWriter(self._training.optimizer, self.settings.groups)
         diverged = Divergence(self.settings.diverge_threshold)
+        waiting = diverged.waiting
         lrs = learning_rates(self.settings).tolist()
         parts = range(self.settings.accumulation_steps)
         alone = len(parts) == 1
         claim, step, ranks, interrupts = self._claim, self._step, self._ranks, self._interrupts
+        now, beside = time.perf_counter, others.watched
         stream = iter(batches)
         index = skipped = 0
         interrupts.let_through()
         while index < len(lrs):
-            if streams.out():
+            # Beside a cell that runs, every step is a slice: what that does to a generator is seen.
+            if now() >= streams.ends or (beside and others.ran()):
                 interrupts.open = False
                 self._leave_slice()
                 # Threads that wait for the interpreter get their turn now, with their own stream.
@@ -245,7 +249,7 @@ class Sweep(Iteration):
             used = writer.write(lrs[index])
             claim.step = index + 1
             try:
-                point = step.take(taken, index, used)
+                point = step.way(step, taken, index, used)
             finally:
                 claim.step = 0
             if ranks is not None:
@@ -261,7 +265,10 @@ class Sweep(Iteration):
             yield point
             index += 1
             loss = point.loss
-            if not math.isfinite(loss) or diverged.update(loss):
+            low, high = diverged.harmless
+            if low <= loss <= high:  # as most are: what `update` does then, without the call
+                waiting.append(loss)
+            elif not math.isfinite(loss) or diverged.judge(loss):
                 self.stop_reason = DIVERGED if math.isfinite(loss) else NON_FINITE
                 return index
         self.stop_reason = COMPLETED

@@ -38,6 +38,11 @@ class BatchLoss:
     ----------
     name : str
         The loss, in words; known from the first batch on.
+    function : callable or None
+        The loss as a function of output and target; known from the first batch on.
+    is_pair : bool
+        Whether the first batch was a pair of an input and a target on the CPU, which nothing has
+        to be done to.
     batch_size : int
         How many samples the first batch has; 0 if that cannot be told.
     scalars : dict
@@ -50,9 +55,8 @@ class BatchLoss:
         self._compute = training.compute_loss
         self._device = device
         self._layout: Callable[[Any], Parts] | None = None
-        # The first batch was a pair of an input and a target that nothing has to be done to.
-        self._is_plain = False
-        self._loss: Loss | None = None
+        self.is_pair = False
+        self.function: Loss | None = None
         self._checked = False
         self.batch_size = 0
         given = training.compute_loss or training.loss_fn
@@ -61,13 +65,9 @@ class BatchLoss:
 
     def __call__(self, batch: Any) -> Tensor:
         """Return the loss on `batch`, a scalar."""
-        if self._loss is not None and self._is_plain:
-            inputs, target = batch[0], batch[1]
-            if type(inputs) is type(target) is Tensor and inputs.is_cpu and target.is_cpu:
-                return self._loss(self._model(inputs), target)
         if self._compute is not None:
             return self._computed(to_device(batch, self._device))
-        return self._of_parts(batch) if self._loss is not None else self._of_first(batch)
+        return self._of_parts(batch) if self.function is not None else self._of_first(batch)
 
     def _of_first(self, batch: Any) -> Tensor:
         try:
@@ -93,7 +93,8 @@ class BatchLoss:
             device = output.device
         if type(target) is not Tensor or target.device != device:
             target = to_device(target, device)
-        return self._loss(output, target) if self._loss else self._first_loss(output, target)
+        function = self.function
+        return function(output, target) if function else self._first_loss(output, target)
 
     def _learn_layout(self, batch: Any) -> Callable[[Any], Parts]:
         self._layout = layout_of(batch, self._model)
@@ -107,7 +108,7 @@ class BatchLoss:
                 "returns the loss (model(*batch), if that is the loss)"
             )
         self.batch_size = samples_in(parts)
-        self._is_plain = (
+        self.is_pair = (
             self._layout is pair
             and self._device.type == "cpu"
             and all(
@@ -124,8 +125,8 @@ class BatchLoss:
         loss = found(output, target)
         check_loss(loss, self.name)
         if isinstance(output, Tensor) and output.device != self._device:
-            self._is_plain = False  # the target has to follow it
-        self._loss = found
+            self.is_pair = False  # the target has to follow it
+        self.function = found
         return loss
 
     def _computed(self, batch: Any) -> Tensor:

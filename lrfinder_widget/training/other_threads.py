@@ -11,6 +11,11 @@ class OtherThreads:
     """Tells whether the main thread, where cells run, has run since a mark.
 
     Judged by its processor time. A sweep on the main thread itself has nobody beside it.
+
+    Attributes
+    ----------
+    watched : bool
+        Whether anybody can run beside it whose time can be read.
     """
 
     def __init__(self) -> None:
@@ -18,6 +23,7 @@ class OtherThreads:
         self._clock: int | None = None
         if main is not threading.current_thread() and hasattr(time, "pthread_getcpuclockid"):
             self._clock = time.pthread_getcpuclockid(main.ident or 0)
+        self.watched = self._clock is not None
         self._spent = self._now()
 
     def _now(self) -> int:

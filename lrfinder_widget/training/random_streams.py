@@ -126,21 +126,16 @@ class RandomStreams:
     ----------
     inside : bool
         Whether the sweep's stream is in place.
+    ends : float
+        When the slice ends in which it is, by ``time.perf_counter()``; 0 while it is not in place.
     """
 
     def __init__(self, others: OtherThreads, seed: int | None = None, repeat: int = 0) -> None:
         self._streams = [_Stream(generator, seed, repeat) for generator in shared_generators()]
         self.inside = False
-        self._ends = 0.0
+        self.ends = 0.0
         self._expected = False
         self._others = others
-
-    def out(self) -> bool:
-        """Return whether the sweep has to enter, or enter anew, before it draws.
-
-        Beside a cell that runs, every step is a slice: what that does to a generator is then seen.
-        """
-        return not self.inside or time.perf_counter() >= self._ends or self._others.ran()
 
     def enter(self) -> None:
         """Put the sweep's stream in place."""
@@ -150,7 +145,7 @@ class RandomStreams:
             stream.enter()
         self.inside = True
         self._others.mark()
-        self._ends = time.perf_counter() + SLICE_SECONDS
+        self.ends = time.perf_counter() + SLICE_SECONDS
 
     def expect_draws(self) -> None:
         """Tell that the sweep draws in this slice though it may not in others (a new epoch)."""
@@ -164,6 +159,7 @@ class RandomStreams:
         for stream in self._streams:
             stream.leave(expected=self._expected, others_ran=others_ran)
         self.inside = False
+        self.ends = 0.0
         self._expected = False
 
     def moved_by_others(self) -> list[str]:

@@ -37,6 +37,13 @@ class TrainStep:
     device
         Where batches are moved to.
 
+    Attributes
+    ----------
+    way : callable
+        How the next step is taken: ``step.way(step, batches, index, lr)`` takes it on the mean
+        loss of `batches` (one, or the micro-batches whose gradients add up), and returns the point
+        of that number and learning rate; None if the gradient scaler skipped the step.
+
     Raises
     ------
     SettingsError
@@ -67,19 +74,7 @@ class TrainStep:
             and training.compute_loss is None
         )
         self._is_first = True
-        self._way = self._shortest_way()
-
-    def take(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
-        """Take a step on the mean loss of `batches`; None if the gradient scaler skipped it.
-
-        Parameters
-        ----------
-        batches
-            One, or the micro-batches whose gradients add up.
-        index, lr
-            The number of the point and the learning rate that it is given.
-        """
-        return self._way(self, batches, index, lr)
+        self.way = self._shortest_way()
 
     @property
     def loss_name(self) -> str:
@@ -99,12 +94,12 @@ class TrainStep:
     def measure_no_norm(self) -> None:
         """Tell no norm from now on; it may be asked for in vain."""
         self._gradients.give_up()
-        self._way = self._shortest_way()
+        self.way = self._shortest_way()
 
     def validate_on(self, batches: Sequence[Any]) -> None:
         """Evaluate the loss on `batches` after each step from now on."""
         self._validation = batches
-        self._way = self._shortest_way()
+        self.way = self._shortest_way()
 
     # Ways are functions, not bound methods: a step that held one of its own would keep the model
     # alive until garbage is collected.
@@ -122,32 +117,36 @@ class TrainStep:
             return TrainStep._by_framework
         if self._needs_closure:
             return TrainStep._with_closure
-        plain = self._is_plain and not self._gradients.needed
-        return TrainStep._plainly if plain else TrainStep._fully
+        if not self._is_plain or self._gradients.needed:
+            return TrainStep._fully
+        return TrainStep._on_pair if self._loss.is_pair else TrainStep._plainly
 
     def _at_first(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
         """Take the first step, which finds out whether a closure is needed that looked optional."""
         self._is_first = False
-        self._way = self._shortest_way()
+        self.way = self._shortest_way()
         try:
-            return self._way(self, batches, index, lr)
+            point = self.way(self, batches, index, lr)
         except Exception as error:
             if self._needs_closure or not asks_for_closure(error, self._optimizer):
                 raise
             if self._scaler is not None:
                 raise SettingsError(_not_scaled(self._optimizer)) from error
+        else:
+            self.way = self._shortest_way()  # what batches are is known now
+            return point
         # The gradients were there, and so they are from now on: whether it needs them is not known.
         self._needs_closure = self._gradients_first = True
         self._metrics.clear()
-        self._way = self._shortest_way()
-        return self._way(self, batches, index, lr)
+        self.way = self._shortest_way()
+        return self.way(self, batches, index, lr)
 
     def _on_trial(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
         """Take a step that finds out whether gradient norms cost too much."""
         self._gradients.begin_trial()
         point = self._unvalidated()(self, batches, index, lr)
         self._gradients.end_trial()
-        self._way = self._shortest_way()
+        self.way = self._shortest_way()
         return self._with_validation(point)
 
     def _validated(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
@@ -158,8 +157,21 @@ class TrainStep:
             return point
         return point._replace(val_loss=self._validate())
 
-    def _plainly(self, batches: Sequence[Any], index: int, lr: float) -> Point:
+    def _on_pair(self, batches: Sequence[Any], index: int, lr: float) -> Point:
         """Take the step that most trainings take, in as few calls as that needs."""
+        batch = batches[0]
+        inputs, target = batch[0], batch[1]
+        is_pair = type(inputs) is type(target) is Tensor and inputs.is_cpu and target.is_cpu
+        if not is_pair:
+            return self._plainly(batches, index, lr)
+        optimizer = self._optimizer
+        optimizer.zero_grad()
+        loss = self._loss.function(self._model(inputs), target)  # type: ignore[misc]  # it is there
+        loss.backward()
+        optimizer.step()
+        return Point(index, lr, loss.item())
+
+    def _plainly(self, batches: Sequence[Any], index: int, lr: float) -> Point:
         self._optimizer.zero_grad()
         loss = self._loss(batches[0])
         loss.backward()

@@ -87,9 +87,9 @@ class Looking:
     def __getattr__(self, name):
         return getattr(self.step, name)
 
-    def take(self, *arguments):
+    def way(self, _, *arguments):
         FILES.append(list(self.folder.iterdir()))
-        return self.step.take(*arguments)
+        return self.step.way(self.step, *arguments)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -49,7 +49,7 @@ def step_of(training, **settings):
 
 
 def point_of(step, batches):
-    return step.take(batches, 0, 0.1)
+    return step.way(step, batches, 0, 0.1)
 
 
 def weights(training):
