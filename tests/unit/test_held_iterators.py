@@ -4,15 +4,13 @@ import itertools
 
 import pytest
 import torch
-from torch.nn import functional
-from torch.optim import SGD
 from torch.utils.data import DataLoader
 
-from evidence import seeded
-from lrfinder_widget import SettingsError, lr_find
+from loader_user import User
+from lrfinder_widget import SettingsError
 from lrfinder_widget.training.batches import BatchStream
 from lrfinder_widget.training.validation import validation_batches
-from specimens import Samples, batches_of_4, mlp
+from specimens import Samples, batches_of_4
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -133,36 +131,6 @@ LOADERS = {
     "around one that cycles": lambda: Around(Cycles(shuffled())),
     "around persistent workers": lambda: Around(shuffled(num_workers=1, persistent_workers=True)),
 }
-
-
-class User:
-    """Trains on a loader, epoch after epoch, and keeps what each batch held."""
-
-    def __init__(self, build):
-        seeded()
-        self.model = mlp()
-        self.optimizer = SGD(self.model.parameters(), lr=0.05)
-        self.loader = build()
-        self.iterator = iter(())
-        self.seen = []
-
-    def train(self, steps):
-        for _ in range(steps):
-            batch = next(self.iterator, None)
-            if batch is None:
-                self.iterator = iter(self.loader)
-                batch = next(self.iterator)
-            self.seen.append(batch[0].tolist())
-
-    def sweep(self, **settings):
-        chosen = {"num_iter": 8, "start_lr": 1e-3, "end_lr": 0.1, "progress": False}
-        return lr_find(
-            self.model,
-            self.optimizer,
-            self.loader,
-            functional.cross_entropy,
-            **{**chosen, **settings},
-        )
 
 
 @pytest.mark.parametrize("before", [0, 3, 5], ids=["first epoch", "mid-epoch", "between epochs"])

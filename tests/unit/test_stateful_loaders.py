@@ -4,8 +4,6 @@ import itertools
 
 import pytest
 import torch
-from torch.nn import functional
-from torch.optim import SGD
 from torch.utils.data import IterableDataset, RandomSampler
 from torchdata.nodes import (
     Batcher,
@@ -18,9 +16,8 @@ from torchdata.nodes import (
 from torchdata.stateful_dataloader import StatefulDataLoader
 from torchdata.stateful_dataloader.sampler import RandomSampler as StatefulRandomSampler
 
-from evidence import seeded
-from lrfinder_widget import lr_find
-from specimens import Samples, mlp
+from loader_user import User
+from specimens import Samples
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -95,45 +92,20 @@ def _workers_end():
     USERS.clear()
 
 
-class User:
-    """Trains on a loader, epoch after epoch, and keeps what each batch held."""
+class Kept(User):
+    """One whose workers are ended after the test."""
 
     def __init__(self, build):
-        seeded()
-        self.model = mlp()
-        self.optimizer = SGD(self.model.parameters(), lr=0.05)
-        self.loader = build()
-        self.iterator = iter(())
-        self.seen = []
+        super().__init__(build)
         USERS.append(self)
-
-    def train(self, steps):
-        for _ in range(steps):
-            batch = next(self.iterator, None)
-            if batch is None:
-                self.iterator = iter(self.loader)
-                batch = next(self.iterator)
-            self.seen.append(batch[0].tolist())
-
-    def sweep(self):
-        return lr_find(
-            self.model,
-            self.optimizer,
-            self.loader,
-            functional.cross_entropy,
-            num_iter=8,
-            start_lr=1e-3,
-            end_lr=0.1,
-            progress=False,
-        )
 
 
 @pytest.mark.parametrize("before", [0, 5, 7], ids=["first epoch", "between epochs", "mid-epoch"])
 @pytest.mark.parametrize("loader", LOADERS)
 def test_the_batches_after_a_sweep_are_those_that_would_have_come(loader, before):
-    expected = User(LOADERS[loader])
+    expected = Kept(LOADERS[loader])
     expected.train(before + 8)
-    user = User(LOADERS[loader])
+    user = Kept(LOADERS[loader])
     user.train(before)
     assert len(user.sweep().losses) == 8
     user.train(8)
@@ -142,13 +114,13 @@ def test_the_batches_after_a_sweep_are_those_that_would_have_come(loader, before
 
 @pytest.mark.parametrize("loader", ["shuffled", "workers", "nodes", "nodes with threads"])
 def test_a_loader_that_was_set_to_a_position_goes_on_from_there_after_a_sweep(loader):
-    first = User(LOADERS[loader])
+    first = Kept(LOADERS[loader])
     first.train(2)
     state = first.loader.state_dict()
     first.train(2)
 
     def resumed():
-        user = User(LOADERS[loader])
+        user = Kept(LOADERS[loader])
         user.loader.load_state_dict(state)
         return user
 
@@ -162,7 +134,7 @@ def test_a_loader_that_was_set_to_a_position_goes_on_from_there_after_a_sweep(lo
 
 @pytest.mark.parametrize("loader", ["shuffled", "workers", "nodes"])
 def test_the_position_that_a_loader_tells_is_the_same_after_a_sweep(loader):
-    user = User(LOADERS[loader])
+    user = Kept(LOADERS[loader])
     user.train(2)
     before = repr(user.loader.state_dict())
     user.sweep()
@@ -170,7 +142,7 @@ def test_the_position_that_a_loader_tells_is_the_same_after_a_sweep(loader):
 
 
 def test_a_loader_that_was_only_asked_for_its_state_can_be_swept():
-    user = User(LOADERS["in order"])
+    user = Kept(LOADERS["in order"])
     user.loader.state_dict()
     user.sweep()
     user.train(5)
