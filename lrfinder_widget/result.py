@@ -28,7 +28,7 @@ from lrfinder_widget.result_files import read_runs, table, write_whole
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.schedules import cyclic, one_cycle, warmup_cosine
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
-from lrfinder_widget.stop_reasons import OUT_OF_MEMORY
+from lrfinder_widget.stop_reasons import NON_FINITE, OUT_OF_MEMORY
 
 if TYPE_CHECKING:
     import os
@@ -187,9 +187,11 @@ class LRFinderResult(Record):
                 return consensus(self._curves, rule, **self._reading())
             return suggest(self._curve, rule, **self._reading())
         except NotEnoughPointsError as error:
-            if self.stop_reason != OUT_OF_MEMORY:
+            if self.stop_reason not in (OUT_OF_MEMORY, NON_FINITE):
                 raise
-            raise NotEnoughPointsError(f"{error}. {self.findings[0].text}") from None
+            # More points are no help where that ended the sweep.
+            counted, _, _ = str(error).partition(";")
+            raise NotEnoughPointsError(f"{counted}. {self.findings[0].text}") from None
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrfinder_widget import SettingsError, lr_find, range_test
+from lrfinder_widget import NotEnoughPointsError, SettingsError, lr_find, range_test
 from lrfinder_widget.settings import SweepSettings, learning_rates
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -123,3 +123,11 @@ def test_it_ends_at_a_loss_that_is_not_finite(losses, stop_reason):
     result = range_test(lambda lr: next(steps), num_iter=4)
     assert result.stop_reason == stop_reason
     assert len(result.lrs) == (3 if stop_reason != "completed" else 4)
+
+
+def test_without_a_suggestion_it_says_that_the_loss_is_not_finite_and_not_to_take_more_points():
+    result = range_test(lambda lr: math.nan, num_iter=50)
+    with pytest.raises(NotEnoughPointsError) as caught:
+        _ = result.suggestion
+    assert "look for NaN or infinity in the data" in str(caught.value)
+    assert "raise num_iter" not in str(caught.value)
