@@ -163,6 +163,16 @@ def _numbers(line: Mapping[str, Any], names: Sequence[str]) -> list[float]:
     return [float(decode_numbers(name, [line[name]])[0]) for name in names]
 
 
+def is_journal(path: Path) -> bool:
+    """Return whether a file's first line says that it is a journal, whatever its name."""
+    with path.open("rb") as file:
+        try:
+            line = json.loads(file.readline())
+        except ValueError:
+            return False
+    return isinstance(line, dict) and line.get("format") == FORMAT
+
+
 def read_journal(path: str | os.PathLike[str]) -> list[Record]:
     """Return the sweeps of a journal, whether it was written to its end or not.
 

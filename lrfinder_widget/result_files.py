@@ -15,7 +15,7 @@ import numpy as np
 from lrfinder_widget.analysis.curve import encode_numbers, measured
 from lrfinder_widget.analysis.document import Stored, read_document
 from lrfinder_widget.errors import LRFinderError
-from lrfinder_widget.journal_reading import read_journal
+from lrfinder_widget.journal_reading import is_journal, read_journal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ def read_runs(path: str | os.PathLike[str]) -> list[Stored]:
         If the file holds something else; the message says what is wrong.
     """
     path = _file_of(Path(path))
-    if path.suffix == JOURNAL_SUFFIX:
+    if path.suffix == JOURNAL_SUFFIX or is_journal(path):
         return [Stored(record, None) for record in read_journal(path)]
     try:
         return [*read_document(path.read_text(encoding="utf-8"))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
+from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.sharding import whole
 
 if TYPE_CHECKING:
@@ -99,7 +100,13 @@ class Gradients:
             if self._clip_norm is not None:
                 clip_grads_with_norm_(parameters, self._clip_norm, norm)
         if self._clip_value is not None:
-            clip_grad_value_(parameters, self._clip_value)
+            try:
+                clip_grad_value_(parameters, self._clip_value)
+            except NotImplementedError as error:
+                raise SettingsError(
+                    "clip_grad_value cannot be used here: sparse and complex gradients have no "
+                    "clamp in torch; use clip_grad_norm"
+                ) from error
         return norm if self._recorded else None
 
 

@@ -66,4 +66,5 @@ def _integers(tensor: Tensor) -> NDArray[Any] | None:
     if plain.dtype is torch.complex128:
         plain = torch.view_as_real(plain)
     integers = _INTEGERS.get(plain.itemsize)
-    return None if integers is None else plain.view(integers).numpy()
+    # Not by `numpy()`, after which a storage cannot be resized any more: it is the user's.
+    return None if integers is None else np.from_dlpack(plain.view(integers))

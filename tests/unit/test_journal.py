@@ -49,6 +49,12 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def test_a_journal_of_any_name_is_read(tmp_path):
+    path = tmp_path / "run.journal"
+    losses = sweep(path).losses
+    assert LRFinderResult.load(path).losses.tolist() == losses.tolist()
+
+
 def test_the_first_line_says_what_is_swept_and_how(tmp_path):
     sweep(tmp_path / "journal.jsonl", seed=3)
     header = lines_of(tmp_path / "journal.jsonl")[0]

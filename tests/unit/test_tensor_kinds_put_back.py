@@ -387,6 +387,14 @@ def test_bits_are_told_apart(dtype, shape):
         assert not same_bits(one, other)
 
 
+def test_a_buffer_can_grow_after_a_sweep_as_before():
+    training = training_with(model=Held(torch.zeros(3), lambda table: table.add_(1)))
+    list(training.sweep())
+    storages = [tensor.untyped_storage() for tensor in training.model.state_dict().values()]
+    assert all(storage.resizable() for storage in storages)
+    training.model.table.resize_(9)
+
+
 def test_nan_is_the_same_as_itself_and_zero_is_not_minus_zero():
     nan = torch.tensor([float("nan")])
     assert same_bits(nan, nan.clone())

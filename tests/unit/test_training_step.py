@@ -300,6 +300,14 @@ def test_by_default_norms_are_recorded_where_they_cost_little(monkeypatch, share
     assert [math.isfinite(norm) for norm in norms] == [False] * tried + [recorded] * (6 - tried)
 
 
+def test_values_of_sparse_gradients_are_not_clipped_but_refused():
+    model = nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(8, CLASSES))
+    batch = (torch.randint(9, (5, 2)), torch.randint(CLASSES, (5,)))
+    sparse = swept(model, SGD(model.parameters(), lr=0.1), loader=[batch])
+    with pytest.raises(SettingsError, match="use clip_grad_norm"):
+        list(sweep_of(sparse, clip_grad_value=1.0))
+
+
 def test_norms_can_be_asked_for_and_refused():
     asked = lr_find(*parts(swept()), progress=False, grad_norms=True, **SHORT)
     assert (asked.grad_norms > 0).all()
