@@ -7,6 +7,8 @@ from collections import deque
 _WINDOW = 8
 # A step varies by its batch; a cell that spins makes it 5 to 100 times as long.
 _SLOWED_FACTOR = 4.0
+# Steps until a new sweep's own pace counts: the first takes as long as many.
+_SETTLED = 4
 # Below this nobody notices, whatever the factor.
 _SLOWED_SECONDS = 0.002
 _TWO_LOOKS = 2
@@ -40,7 +42,8 @@ class Pace:
         """Mean of the recent steps; None before there are any."""
         looks = [*self._looks]
         mean = _mean(looks[0], looks[-1]) if looks else None
-        return self._before if mean is None else mean
+        settled = self._before is None or (looks and looks[-1][1] - looks[0][1] >= _SETTLED)
+        return mean if settled and mean is not None else self._before
 
     @property
     def slowed(self) -> bool:

@@ -10,6 +10,7 @@ from lrfinder_widget.analysis.curve import Curve
 from lrfinder_widget.analysis.cyclical import cyclical_bounds
 from lrfinder_widget.analysis.document import Stored, write_document
 from lrfinder_widget.analysis.findings import Finding, Reading, find_findings
+from lrfinder_widget.analysis.findings.failed_rule import failed_rule
 from lrfinder_widget.analysis.interval import interval
 from lrfinder_widget.analysis.record import Record
 from lrfinder_widget.analysis.repeats import (
@@ -28,7 +29,7 @@ from lrfinder_widget.result_files import read_runs, table, write_whole
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.schedules import cyclic, one_cycle, warmup_cosine
 from lrfinder_widget.settings import CUSTOM_RULE, SweepSettings, rule_name
-from lrfinder_widget.stop_reasons import NON_FINITE, OUT_OF_MEMORY
+from lrfinder_widget.stop_reasons import NON_FINITE, OUT_OF_MEMORY, STOPPED
 
 if TYPE_CHECKING:
     import os
@@ -114,7 +115,7 @@ class LRFinderResult(Record):
         result._several = runs
         result.loader = runs[0].loader
         if _was_function(result.settings):
-            own = [found for run in runs if (found := _suggested(run)) is not None]
+            own = [found for run in result._counted if (found := run.suggested) is not None]
             result._stored = pooled(own, result.lrs) if own else None
         return result
 
@@ -145,7 +146,7 @@ class LRFinderResult(Record):
     @property
     def interval(self) -> tuple[float, float] | None:
         """Which learning rates are about as good as the suggested one; None without one."""
-        found = _suggested(self)
+        found = self.suggested
         return None if found is None else interval(self.lrs, self.smoothed, found.lr)
 
     @property
@@ -156,20 +157,48 @@ class LRFinderResult(Record):
         ------
         NotEnoughPointsError
             If the curve has too few points.
+        Exception
+            Whatever a function used as rule raises.
         """
         return self.suggest()
 
+    @property
+    def suggested(self) -> Suggestion | None:
+        """The `suggestion`, or None where that raises."""
+        return self.suggestions.get(rule_name(self.settings.rule))
+
     @cached_property
     def suggestions(self) -> dict[str, Suggestion]:
-        """What each rule suggests, by its name; empty if the curve has too few points."""
+        """What each rule suggests, by its name; empty if the curve has too few points.
+
+        A function used as rule that fails is not among them; see `rule_error`.
+        """
         try:
             if self._several:
-                found = consensus_all(self._curves, self._rule, **self._reading())
+                found = consensus_all(self._curves, **self._reading())
             else:
-                found = suggest_all(self._curve, self._rule, **self._reading())
+                found = suggest_all(self._curve, **self._reading())
         except NotEnoughPointsError:
             return {}
-        return found if self._stored is None else {**found, self._stored.rule: self._stored}
+        own = self._stored or self._of_function
+        return {**found, own.rule: own} if isinstance(own, Suggestion) else found
+
+    @property
+    def rule_error(self) -> Exception | None:
+        """What a function used as rule raised, if it did; `suggestion` raises it."""
+        return self._of_function if isinstance(self._of_function, Exception) else None
+
+    @cached_property
+    def _of_function(self) -> Suggestion | Exception | None:
+        """What a function used as rule suggests or raises; None where there is no function."""
+        if isinstance(self.settings.rule, str):
+            return None
+        try:
+            return self.suggest()
+        except NotEnoughPointsError:
+            return None
+        except Exception as error:  # noqa: BLE001 - a function of the user's may raise anything
+            return error
 
     def suggest(self, rule: Rule | None = None) -> Suggestion:
         """Return what a rule suggests: a name, or a function of the rates and smoothed losses.
@@ -198,15 +227,15 @@ class LRFinderResult(Record):
         """What is odd about the sweep and what to change, the most severe first."""
         # A run that ended otherwise than most would make their median end as theirs did not.
         typical = self.combined([run for run in self.runs if run.stop_reason == self.stop_reason])
-        found = _suggested(self)
-        return find_findings(
+        suggested = self.suggested
+        found = find_findings(
             Reading(
                 lrs=typical.lrs,
                 losses=typical.losses,
                 smoothed=typical.smoothed,
                 settings=self.settings,
                 stop_reason=self.stop_reason,
-                suggestion=None if found is None else found.lr,
+                suggestion=None if suggested is None else suggested.lr,
                 run_suggestions=self._run_suggestions,
                 optimizer=self.optimizer,
                 network=self.network,
@@ -214,13 +243,17 @@ class LRFinderResult(Record):
                 grad_norms=typical.grad_norms,
             )
         )
+        if self.rule_error is None:
+            return found
+        label = rule_name(self.settings.rule).removeprefix(CUSTOM_RULE)
+        return (failed_rule(label, self.rule_error), *found)
 
     def resmoothed(self, beta: float | None) -> Self:
         """Return the same result with another smoothing."""
         if self._several:
             return self.combined([run.resmoothed(beta) for run in self._several])
         smoothed = Record(**{**self.fields(), "settings": self.settings.replace(beta=beta)})
-        result = self._from_store(Stored(smoothed, _suggested(self)))
+        result = self._from_store(Stored(smoothed, self.suggested))
         result.loader = self.loader
         return result
 
@@ -359,11 +392,12 @@ class LRFinderResult(Record):
     __hash__ = None  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
-        # An iterator cannot be pickled.
-        return {name: value for name, value in vars(self).items() if name != "loader"}
+        # An iterator cannot be pickled, and what a function raised may not be.
+        left_out = ("loader", "_of_function")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def __repr__(self) -> str:
-        found = _suggested(self)
+        found = self.suggested
         parts = [f"suggestion {found.lr:.3g} ({found.rule})" if found else "no suggestion"]
         if self._several:
             agreement = "" if self.spread is None else f" {self.spread.words.split(',')[0]}"
@@ -375,17 +409,18 @@ class LRFinderResult(Record):
         return self.suggestion.lr if lr is None else lr
 
     @property
-    def _rule(self) -> Rule:
-        return "auto" if self._stored is not None else self.settings.rule
-
-    @property
     def _run_suggestions(self) -> tuple[float, ...]:
         """What each run suggests by itself, those with too few points left out."""
-        return tuple(found.lr for run in self.runs if (found := _suggested(run)) is not None)
+        return tuple(found.lr for run in self._counted if (found := run.suggested) is not None)
 
     @cached_property
     def _curves(self) -> list[Curve]:
-        return [Curve(run.lrs, run.losses) for run in self.runs]
+        return [Curve(run.lrs, run.losses) for run in self._counted]
+
+    @property
+    def _counted(self) -> Sequence[Self]:
+        """The runs whose suggestions count: not those that somebody stopped, beside whole ones."""
+        return [run for run in self.runs if run.stop_reason != STOPPED] or self.runs
 
     def _reading(self) -> dict[str, Any]:
         settings = self.settings
@@ -396,8 +431,8 @@ class LRFinderResult(Record):
         }
 
     def _document(self) -> str:
-        runs = [Stored(run, _suggested(run)) for run in self.runs]
-        return write_document(runs, _suggested(self))
+        runs = [Stored(run, run.suggested) for run in self.runs]
+        return write_document(runs, self.suggested)
 
     @classmethod
     def _from_store(cls, stored: Stored) -> Self:
@@ -406,11 +441,6 @@ class LRFinderResult(Record):
         if _was_function(result.settings):
             result._stored = stored.suggestion
         return result
-
-
-def _suggested(result: LRFinderResult) -> Suggestion | None:
-    """Return what the settings' rule suggests, None if the curve has too few points."""
-    return result.suggestions.get(rule_name(result.settings.rule))
 
 
 def _was_function(settings: SweepSettings) -> bool:

@@ -29,6 +29,8 @@ MAX_SEED = 2**32 - 1  # NumPy's global generator takes no larger one
 # Beyond this the median no longer moves, and a slip of the finger costs an hour.
 MOST_REPEATS = 100
 CUSTOM_RULE = "custom:"
+# A mistyped number must not fill the memory: nobody sweeps for a million steps.
+MOST_POINTS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class SweepSettings:
     start_lr, end_lr
         First and last learning rate; both are used exactly.
     num_iter
-        How many points the sweep has, one optimizer step each.
+        How many points the sweep has, one optimizer step each; a million at most.
     step_mode
         ``"exp"`` spaces the learning rates evenly on a log axis, ``"linear"`` on a linear one.
     beta
@@ -117,7 +119,7 @@ class SweepSettings:
         checked = {
             "start_lr": _positive("start_lr", self.start_lr),
             "end_lr": _positive("end_lr", self.end_lr),
-            "num_iter": _integer("num_iter", self.num_iter, at_least=2),
+            "num_iter": _integer("num_iter", self.num_iter, at_least=2, at_most=MOST_POINTS),
             "beta": None if self.beta is None else _beta(self.beta),
             "diverge_threshold": (
                 None if self.diverge_threshold is None else _threshold(self.diverge_threshold)

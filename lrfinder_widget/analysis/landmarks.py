@@ -138,9 +138,9 @@ def _standardized(lrs: Vector, losses: Vector) -> tuple[_Points, float]:
     drop = max(level - float(smoothed[lowest(smoothed)]), 0.0)
     ones = np.ones(len(losses))
     together = len(losses) / len(_averaged(_Points(decades, losses, ones)).losses)
-    size = max(
-        drop, NOISE_FLOOR * deviation / math.sqrt(together), ROUNDING * float(np.abs(losses).max())
-    )
+    # The plateau's, not the largest: that a model blows up to 1e12 makes no descent small.
+    rounding = ROUNDING * (abs(level) or float(np.abs(losses).max()))
+    size = max(drop, NOISE_FLOOR * deviation / math.sqrt(together), rounding)
     heights = np.clip((losses - level) / size, FLOOR, CEILING)
     points = _averaged(_Points(decades, heights, ones))
     return points, max(deviation / size, MISFIT)

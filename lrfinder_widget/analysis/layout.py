@@ -10,7 +10,6 @@ import numpy as np
 from lrfinder_widget.analysis.shape import before_blow_up
 from lrfinder_widget.analysis.smoothing import LARGEST
 from lrfinder_widget.analysis.suggestion import Suggestion
-from lrfinder_widget.errors import NotEnoughPointsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,8 +71,8 @@ class Pictured(Line, Protocol):
         """The rates that are about as good as the suggested one."""
 
     @property
-    def suggestion(self) -> Suggestion:
-        """The learning rate to emphasise."""
+    def suggested(self) -> Suggestion | None:
+        """The learning rate to emphasise, if there is one."""
 
     @property
     def suggestions(self) -> Mapping[str, Suggestion]:
@@ -116,7 +115,7 @@ class Layout(NamedTuple):
 def lay_out(result: Pictured, selected: float | None = None) -> Layout:
     """Lay a curve out, with the selected (else the suggested) learning rate emphasised."""
     marked = {found.label: found for found in result.suggestions.values() if found.rule != "auto"}
-    chosen = _suggested(result)
+    chosen = result.suggested
     if selected is not None and (chosen is None or not math.isclose(selected, chosen)):
         if chosen is not None:
             marked["Suggested"] = chosen
@@ -153,13 +152,6 @@ def short(lr: float) -> str:
 def good(interval: tuple[float, float]) -> str:
     """Return an interval of rates in words: ``good from 1.8e-3 to 1.8e-2``."""
     return f"good from {short(interval[0])} to {short(interval[1])}"
-
-
-def _suggested(result: Pictured) -> Suggestion | None:
-    try:
-        return result.suggestion
-    except NotEnoughPointsError:
-        return None
 
 
 def _lr_range(lrs: Sequence[float]) -> tuple[float, float]:

@@ -96,7 +96,7 @@ class Custom(NamedTuple):
         answer = self.function(lrs.copy(), smoothed.copy())
         try:
             lr = math.nan if isinstance(answer, (bool, str)) else float(answer)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             lr = math.nan
         if not (math.isfinite(lr) and lr > 0):
             raise SettingsError(

@@ -54,5 +54,12 @@ def test_a_pause_is_not_taken_for_slowness():
     pace = paced(*[0.001] * 18)
     pace.begin(200.0, 19)
     assert (pace.slowed, pace.seconds_a_step) == (False, pytest.approx(0.001))
-    pace.look(200.003, 20)
-    assert pace.seconds_a_step == pytest.approx(0.003)
+    pace.look(200.008, 23)
+    assert pace.seconds_a_step == pytest.approx(0.002)
+
+
+def test_the_first_step_of_another_sweep_says_little_of_those_to_come():
+    pace = paced(*[0.01] * 18)
+    pace.begin(200.0, 20)
+    pace.look(200.9, 21)
+    assert pace.seconds_a_step == pytest.approx(0.01)

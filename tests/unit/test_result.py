@@ -1,5 +1,6 @@
 """A result shows what was found, and comes back from a file as it went in."""
 
+import copy
 import csv
 import json
 import math
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from lrfinder_widget.analysis.repeats import times
 from lrfinder_widget.analysis.rules import RULES
 from lrfinder_widget.analysis.smoothing import smooth
-from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError
+from lrfinder_widget.errors import LRFinderError, NotEnoughPointsError, SettingsError
 from lrfinder_widget.result import LRFinderResult
 from lrfinder_widget.settings import SweepSettings, learning_rates
 
@@ -82,6 +83,29 @@ def test_another_smoothing_gives_another_result_of_the_same_points():
     assert other.notes == result.notes
     assert not np.array_equal(other.smoothed, result.smoothed)
     assert other.resmoothed(None) == result
+
+
+def failing(lrs, losses):
+    raise ValueError("too steep for me")
+
+
+@pytest.mark.parametrize("rule", [failing, lambda lrs, losses: None, lambda lrs, losses: 10**400])
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_rule_that_fails_loses_nothing_but_its_own_suggestion(rule, runs, tmp_path):
+    result = LRFinderResult.combined([make(rule=rule)] * runs)
+    with pytest.raises((ValueError, SettingsError)):
+        _ = result.suggestion
+    assert isinstance(result.rule_error, (ValueError, SettingsError))
+    assert result.findings[0].name == "failed_rule"
+    assert list(result.suggestions) == list(RULES)
+    assert (result.suggested, result.interval) == (None, None)
+    assert "no suggestion" in repr(result)
+    assert result.figure().data
+    result.plot()
+    assert result == copy.copy(result)
+    loaded = LRFinderResult.load(result.save(tmp_path / "result.json"))
+    assert loaded.losses.tolist() == result.losses.tolist()
+    assert list(loaded.suggestions) == list(RULES)
 
 
 def test_too_few_points_give_no_suggestions_and_say_why():
@@ -324,6 +348,16 @@ def test_a_run_that_was_cut_short_has_no_say_in_the_suggestion():
     assert "2 runs, " in repr(several)
     with pytest.raises(NotEnoughPointsError):
         _ = LRFinderResult.combined([make(points=3), make(points=2)]).suggestion
+
+
+def test_a_run_that_somebody_stopped_has_no_say_beside_whole_ones():
+    whole = make()
+    cut = LRFinderResult(**{**make(points=20).fields(), "stop_reason": "stopped"})
+    several = LRFinderResult.combined([whole, cut])
+    assert several.suggestion == whole.suggestion
+    assert several.spread is None
+    assert len(several.runs) == 2
+    assert LRFinderResult.combined([cut, cut]).suggestion == cut.suggestion
 
 
 def test_the_ending_of_several_runs_is_the_most_common_one():

@@ -110,6 +110,13 @@ def test_the_tail_after_the_blow_up_fools_no_rule(name):
 
 
 @each_rule
+@pytest.mark.parametrize("height", [1e9, 1e12, 1e300])
+def test_how_high_the_last_loss_is_moves_no_suggestion(name, height):
+    low, high = (suggest(Curve(LRS[:145], [*SMOOTH[:144], last]), name) for last in (1e3, height))
+    assert high == pytest.approx(low, rel=1e-3)
+
+
+@each_rule
 def test_nan_in_the_last_slots_does_not_move_a_suggestion(name):
     losses = SMOOTH[:140]
     clean = suggest(Curve(LRS[:140], losses), name, skip_end=2)

@@ -47,6 +47,7 @@ def test_the_defaults_are_those_users_know():
         ({"num_iter": 1}, r"num_iter must be at least 2 \(got 1\)"),
         ({"num_iter": 10.5}, r"num_iter must be a whole number \(got 10.5\)"),
         ({"num_iter": True}, "num_iter must be a number"),
+        ({"num_iter": 20_000_000}, r"num_iter must be at most 1000000 \(got 20000000\)"),
         ({"step_mode": "linaer"}, r"got 'linaer'\); did you mean 'linear'\?"),
         ({"step_mode": 3}, r"step_mode must be 'exp' or 'linear' \(got 3\)"),
         ({"step_mode": ["exp"]}, "step_mode must be"),
