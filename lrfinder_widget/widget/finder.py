@@ -13,7 +13,7 @@ from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.journal import Journal
 from lrfinder_widget.optimizer_lr import RateChange, change_lr
 from lrfinder_widget.result import LRFinderResult
-from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, Listener, Runner
+from lrfinder_widget.runner import CLOSED, DONE, FAILED, IDLE, RUNNING, Listener, Runner
 from lrfinder_widget.schedule_code import code
 from lrfinder_widget.series_result import result_of
 from lrfinder_widget.settings import CUSTOM_RULE, rule_name
@@ -76,6 +76,14 @@ class Finder:
     def copies(self) -> bool:
         """Whether copies of the model are trained, on an executor."""
         return self._executor is not None
+
+    @property
+    def settling(self) -> bool:
+        """Whether the sweep in progress is still to find out if it records gradient norms."""
+        sweep = self.runner.sweep
+        if sweep is None or self.copies or self.runner.state != RUNNING:
+            return False
+        return self._training.norm_cost.is_sought(sweep.settings)
 
     def optimizer_state(self) -> dict[str, Any]:
         """Return what a page is told of the optimizer."""
@@ -153,9 +161,8 @@ class Finder:
 
     def _with_usable_rule(self, count: int | None = None) -> LRFinderResult:
         result = self._read(count)
-        try:
-            result.suggestions  # noqa: B018 - worked out here, and kept
-        except Exception as problem:  # noqa: BLE001 - a function of the user's may raise anything
+        result.suggestions  # noqa: B018 - worked out here, and kept
+        if (problem := result.rule_error) is not None:
             note = (
                 f"The rule {rule_name(result.settings.rule).removeprefix(CUSTOM_RULE)!r} failed, "
                 f"'auto' takes its place: {type(problem).__name__}: {problem}"
