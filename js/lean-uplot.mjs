@@ -8,6 +8,10 @@ const UNUSED = [
   // Pointers are followed in pointer.ts.
   "updateCursor",
   "cacheMouse",
+  "onMouse",
+  "offMouse",
+  "syncRect",
+  "invalidateRects",
   "mouseDown",
   "mouseUp",
   "mouseLeave",
@@ -22,8 +26,11 @@ const UNUSED = [
   "cursorPointFill",
   "cursorPointSize",
   "setSelect",
+  "hideSelect",
   "setSelH",
   "setSelV",
+  "closestIdxFromXpos",
+  "posToVal",
   "setFocus",
   "setAlpha",
   "setSeries",
@@ -40,7 +47,15 @@ const UNUSED = [
   "addBand",
   "setBand",
   "delBand",
+  "pubSync",
+  "pub",
   // The axes come with their own ticks, and x is in decades already.
+  "guessDec",
+  "timeAxisStamps",
+  "timeSeriesVal",
+  "timeSeriesStamp",
+  "clampScale",
+  "seriesPointsShow",
   "rangeAsinh",
   "snapNumY",
   "snapLogY",
@@ -66,10 +81,36 @@ const UNUSED = [
   "join",
 ];
 
-/** Functions whose result is taken apart where they are called. */
-const RESULTS = { genTimeStuffs: "return [[], [], () => {}];" };
+/** Functions whose result is used where they are called. */
+const RESULTS = {
+  genTimeStuffs: "return [[], [], () => {}];",
+  _rangeNum: "return [_min - 1, _max + 1];",
+  genIncrs: "return [];",
+  findIncr: "return [1, 1];",
+};
 
-/** uPlot's source with the unused functions emptied; throws when one of them is not there. */
+/** What is always or never so in this chart: the minifier then leaves out what cannot be reached. */
+const KNOWN = {
+  "mode == 1": true,
+  "mode == 2": false,
+  showCursor: false,
+  showLegend: false,
+  "legend.live": false,
+  "cursor.dataIdx == null": false,
+  "select.show": false,
+  isTime: false,
+  "distr == 2": false,
+  "distr == 3": false,
+  "distr == 4": false,
+  "distr == 100": false,
+  "axis.label != null": false,
+  "ticks.show": false,
+  "border.show": false,
+  "sx.ori == 0": true,
+  "scaleX.ori == 0": true,
+};
+
+/** uPlot's source without what is unused; throws when a part of that is not there. */
 export function leanUplot(source) {
   let lean = source;
   for (const name of [...UNUSED, ...Object.keys(RESULTS)]) {
@@ -77,6 +118,15 @@ export function leanUplot(source) {
     const whole = new RegExp(`^(\\t*)function ${name}\\(([^\\n]*)\\) \\{\\n[^]*?^\\1\\}$`, "m");
     if (!whole.test(lean)) throw new Error(`uPlot has no function ${name} to leave out`);
     lean = lean.replace(whole, `$1function ${name}($2) { ${RESULTS[name] ?? ""} }`);
+  }
+  for (const [condition, known] of Object.entries(KNOWN)) {
+    // Not where it is declared, and with the object that a property belongs to.
+    const whole = new RegExp(
+      `(?<!(?:const|let) |[\\w.])(?:\\w+\\.)?${condition}\\b(?! *=[^=])`,
+      "g",
+    );
+    if (!whole.test(lean)) throw new Error(`uPlot never asks for ${condition}`);
+    lean = lean.replace(whole, known);
   }
   return lean;
 }

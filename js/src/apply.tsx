@@ -30,8 +30,7 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
       view.update({ rateProblem: parsed.problem });
       return false;
     }
-    view.update({ rate: null, rateProblem: "" });
-    session.selection.choose({ lr: parsed.value });
+    session.choose({ lr: parsed.value });
     session.selection.flush();
     return true;
   };
@@ -64,12 +63,7 @@ export function ApplyRow({ session, id }: { session: Session; id: string }) {
         }}
         onBlur={commit}
       />
-      <Button
-        name="apply"
-        class="lrf-main"
-        disabled={out || busy || confirmed !== null}
-        onClick={apply}
-      >
+      <Button name="apply" class="lrf-main" disabled={out || busy} onClick={apply}>
         {follows ? "Choose" : "Apply"}
       </Button>
       {!follows && (

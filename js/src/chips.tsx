@@ -26,7 +26,7 @@ export function Chips({ session }: { session: Session }) {
   const selection = session.selection.value;
   const chosen = "rule" in selection ? selection.rule : null;
   const entry = suggestions.some(({ rule }) => rule === chosen) ? chosen : suggestions[0]?.rule;
-  const choose = (rule: string) => session.selection.choose({ rule });
+  const choose = (rule: string) => session.choose({ rule });
 
   const onKeyDown = (event: KeyboardEvent, at: number) => {
     const last = suggestions.length - 1;

@@ -178,3 +178,13 @@ describe("what is measured besides the loss", () => {
     expect(curve.measured).toEqual(COLUMNS);
   });
 });
+
+test("the gradient norms to show are those of the last sweep that has a line of them", () => {
+  const curve = new Curve();
+  const columns = ["lrs", "losses", "grad_norms"];
+  curve.append(1, 0, columns, Float64Array.of(1, 2, 1, 2, 9, 9, 9, 9, 0.1, 0.2, NaN, 0.3));
+  curve.divide(1, [0, 2]);
+  expect([...curve.normed.norms]).toEqual([0.1, 0.2]);
+  curve.append(1, 4, columns, Float64Array.of(3, 9, 0.4));
+  expect([...curve.normed.norms]).toEqual([NaN, 0.3, 0.4]);
+});

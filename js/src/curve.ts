@@ -63,6 +63,12 @@ export class Curve {
     return this.sweeps.at(-1) ?? EMPTY;
   }
 
+  /** The last sweep with a line of gradient norms: the latest may have hardly begun. */
+  get normed(): Sweep {
+    const begun = ({ norms }: Sweep) => norms.filter(Number.isFinite).length > 1;
+    return this.sweeps.findLast(begun) ?? this.latest;
+  }
+
   /** The line to read: the only sweep's, else the median of those that have ended. */
   get line(): Sweep {
     const sweeps = this.sweeps;

@@ -12,7 +12,10 @@ export function Problems({ session }: { session: Session }) {
       {error && (
         <div class="lrf-problem">
           <b>{error.type}</b>
-          <span class="lrf-message">{error.message}</span>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a long message scrolls, by key too */}
+          <span class="lrf-message" data-focus="message" tabIndex={0}>
+            {error.message}
+          </span>
           {error.where && <code>{error.where}</code>}
         </div>
       )}

@@ -49,10 +49,11 @@ export type Parsed = { value: number } | { problem: string };
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** A number as typed, or in plain words what is wrong with it. */
-export function parseNumber(text: string): Parsed {
+export function parseNumber(text: string, example = "3e-4"): Parsed {
   const trimmed = text.trim().replace("−", "-");
   if (!NUMBER.test(trimmed)) {
-    return { problem: `“${text.trim()}” is not a number. Write it like 3e-4 or 0.0003.` };
+    const wrong = trimmed && `“${text.trim()}” is not a number. `;
+    return { problem: `${wrong}Write a number such as ${example}.` };
   }
   return { value: Number(trimmed) };
 }

@@ -27,7 +27,7 @@ export default function widget() {
     if (!session) throw new Error("lrfinder-widget: render was called before initialize");
     const controller = new AbortController();
     signal?.addEventListener("abort", () => controller.abort(), { signal: controller.signal });
-    mount(session, el, controller.signal);
+    mount(session, el, controller);
     return () => controller.abort();
   }
 

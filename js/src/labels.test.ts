@@ -37,6 +37,12 @@ test("labels at one place do not cover each other", () => {
   expect(apart).toBe(true);
 });
 
+test("a label without room of its own is left out", () => {
+  const narrow = { left: 0, top: 0, width: 70, height: 24 };
+  const places = [place("minimum", 10, 2), place("steepest", 12, 2)];
+  expect(placeLabels(places, narrow).map(({ text }) => text)).toEqual(["minimum"]);
+});
+
 test("the flag stands over the marker and moves aside at the edges", () => {
   expect(placeFlag("7.9e-3", 380, 760).shift).toBe(0);
   const left = placeFlag("7.9e-3", 10, 760);

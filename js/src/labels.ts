@@ -18,7 +18,7 @@ const CHARACTER = 6.2;
 const HEIGHT = 16;
 const GAP = 6;
 
-/** Lay out labels; an earlier one keeps its place when a later one would cover it. */
+/** Lay out labels; a later one goes aside of the earlier ones, and is left out without room. */
 export function placeLabels(places: readonly Place[], frame: Frame): Label[] {
   const done: Label[] = [];
   for (const [order, place] of places.entries()) {
@@ -30,10 +30,10 @@ export function placeLabels(places: readonly Place[], frame: Frame): Label[] {
     const candidates = tops.flatMap((top) =>
       sides.map((at) => ({ ...place, left: at, top, width })),
     );
-    const inside = candidates.filter((label) => fits(label, frame));
-    const free = inside.find((label) => !done.some((other) => overlap(label, other)));
-    const chosen = free ?? inside[0];
-    if (chosen) done.push(chosen);
+    const free = candidates.find(
+      (label) => fits(label, frame) && !done.some((other) => overlap(label, other)),
+    );
+    if (free) done.push(free);
   }
   return done;
 }

@@ -1,5 +1,5 @@
 // The geometry of one view at one moment: what the canvases and all that lies over them agree on.
-import { lossRange } from "./loss-range.ts";
+import { lossRange, lossRangeWithin } from "./loss-range.ts";
 import { type NormAxis, normAxis } from "./norm-axis.ts";
 import {
   type Frame,
@@ -57,8 +57,9 @@ export class LayoutMemory {
 function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout {
   const frame = frameOf(width, CANVAS_HEIGHT);
   const x = view.zoom ?? axis;
-  const { validation, norms } = curve.latest;
-  const y = lossRange(curve.sweeps, validation);
+  const { sweeps, latest, normed } = curve;
+  const within = view.zoom && lossRangeWithin(view.zoom, sweeps);
+  const y = within ?? lossRange(sweeps, latest.validation);
   // Without a loss the axis has lines, but no numbers to put beside them.
   const ticks = lossTicks(y, frame.height);
   const measured = curve.measured.includes("grad_norms");
@@ -72,7 +73,7 @@ function layoutOf({ curve, view }: Session, width: number, axis: Range): Layout 
     rateTicks: rateTicks(x, frame.width),
     minorRates: minorRates(x),
     lossTicks: curve.length > 0 ? ticks : unlabelled(ticks),
-    norms: measured ? normAxis(norms, NORM_HEIGHT - NORM_TOP - MARGIN.bottom) : null,
+    norms: measured ? normAxis(normed.norms, NORM_HEIGHT - NORM_TOP - MARGIN.bottom) : null,
   };
 }
 

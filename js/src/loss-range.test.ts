@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { madeCurve } from "../test/curves.ts";
-import { lossRange } from "./loss-range.ts";
+import { lossRange, lossRangeWithin } from "./loss-range.ts";
 
 const sweepOf = (losses: number[], smoothed: number[] = []) => ({
   losses: Float64Array.from(losses),
@@ -21,6 +21,33 @@ test("a curve that does not blow up is inside", () => {
   const { low, high } = range(losses, smoothed);
   expect(low).toBeLessThan(Math.min(...losses));
   expect(high).toBeGreaterThan(Math.max(...losses));
+});
+
+test("the first points of a sweep are all inside, whatever their noise", () => {
+  const noise = [0.69, 0.52, 0.61, 0.93, 0.55, 0.82, 1.1, 0.6, 0.74, 0.5, 0.96, 0.71];
+  for (let points = 1; points <= noise.length; points++) {
+    const begun = noise.slice(0, points);
+    const { low, high } = range(begun, begun.slice(0, -1));
+    expect(low).toBeLessThan(Math.min(...begun));
+    expect(high).toBeGreaterThan(Math.max(...begun));
+  }
+});
+
+test("the descent of a sweep of few points stays readable, too", () => {
+  const { low, high } = range([2.3, 2.3, 2.1, 1.4, 0.8, 0.7, 3, 40, 1e9]);
+  expect((2.3 - 0.7) / (high - low)).toBeGreaterThan(0.5);
+});
+
+test("between two rates all losses are inside, and no others count", () => {
+  const losses = Float64Array.of(3, 2, 1, 8, 1e9, NaN);
+  const lrs = Float64Array.of(1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1);
+  const none = new Float64Array(0);
+  const sweeps = [{ lrs, losses, smoothed: none, validation: none, norms: none }];
+  const { low = NaN, high = NaN } = lossRangeWithin({ low: -4.1, high: -1.9 }, sweeps) ?? {};
+  expect(low).toBeLessThan(1);
+  expect(high).toBeGreaterThan(8);
+  expect(high).toBeLessThan(10);
+  expect(lossRangeWithin({ low: -0.5, high: 0.5 }, sweeps)).toBeNull();
 });
 
 test("noise on a flat curve is not stretched to the full height", () => {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { userEvent } from "vitest/browser";
-import { closeAll, drag, frames, place, show, until } from "../test/card.ts";
+import { type Card, closeAll, drag, frames, place, show, until } from "../test/card.ts";
 import { madeCurve, pairs, SUGGESTIONS } from "../test/curves.ts";
-import { done, status } from "../test/states.ts";
+import { done, status, withNorms } from "../test/states.ts";
 
 afterEach(closeAll);
 
@@ -63,6 +63,19 @@ describe("the marker", () => {
     expect(kernel.saved.at(-1)).toEqual({ lr: card.rate() });
   });
 
+  test("goes back when the finger turns out to scroll the page", async () => {
+    const { kernel, card } = await show(done());
+    const overlay = card.find(".lrf-overlay");
+    overlay.setPointerCapture = () => undefined;
+    const { x: clientX, y: clientY } = place(card, 0.2);
+    const event = { clientX, clientY, pointerId: 5, pointerType: "touch", bubbles: true };
+    overlay.dispatchEvent(new PointerEvent("pointerdown", { ...event, button: 0 }));
+    await until(() => card.rate() < 1e-4);
+    overlay.dispatchEvent(new PointerEvent("pointercancel", event));
+    await until(() => card.rate() === 7.9e-3);
+    expect(kernel.saved.at(-1)).toEqual({ rule: "auto" });
+  });
+
   test("does not jump when it is grabbed beside its middle", async () => {
     const { card } = await show(done({ selection: { lr: 1e-3 } }));
     const { x, y } = place(card, 0.5);
@@ -112,6 +125,30 @@ describe("zoom", () => {
     await until(() => ticks(card) === whole);
   });
 
+  test("fits the loss axis to the points in sight", async () => {
+    const { card } = await show(done());
+    const loss = () => {
+      const text = card.role("slider").getAttribute("aria-valuetext");
+      return [text, card.find(".lrf-spot").style.transform];
+    };
+    const [text, height] = loss();
+    await drag(card, [0.6, 0.62, 0.65], undefined, { shiftKey: true });
+    expect(loss()[0]).toBe(text);
+    expect(loss()[1]).not.toBe(height);
+  });
+
+  test("ends where the labels of the rates would be the same", async () => {
+    const { card } = await show(done());
+    for (let i = 0; i < 12; i++) await drag(card, [0.4, 0.5, 0.6], undefined, { shiftKey: true });
+    card.role("slider").focus();
+    const ends: number[] = [];
+    for (const share of [0.01, 0.99]) {
+      await drag(card, [share]);
+      ends.push(card.rate());
+    }
+    expect(Math.log10((ends[1] ?? 0) / (ends[0] ?? 1))).toBeGreaterThan(0.015);
+  });
+
   test("by the toggle, and back by the button", async () => {
     const { card } = await show(done());
     const whole = ticks(card);
@@ -122,6 +159,35 @@ describe("zoom", () => {
     expect(ticks(card)).not.toBe(whole);
     card.button("Show the whole curve (Escape)").click();
     await until(() => ticks(card) === whole);
+  });
+});
+
+describe("the tooltip", () => {
+  const hover = async (card: Card, share: number) => {
+    const { x: clientX, y: clientY } = place(card, share);
+    const event = { clientX, clientY, bubbles: true, pointerType: "mouse" };
+    card.find(".lrf-overlay").dispatchEvent(new PointerEvent("pointermove", event));
+    await until(() => card.root.querySelector(".lrf-tooltip") !== null);
+  };
+
+  test("has each name and its number in one line", async () => {
+    const { card } = await show(withNorms());
+    await hover(card, 0.5);
+    for (const part of card.find(".lrf-tooltip").children) {
+      expect(part.getBoundingClientRect().height).toBeLessThan(20);
+    }
+  });
+
+  test("stays inside the frame of a narrow card", async () => {
+    const { card } = await show(done(), { width: 280 });
+    const left = card.find(".u-over").getBoundingClientRect().left;
+    for (const share of [0.1, 0.3, 0.4, 0.5, 0.9]) {
+      await hover(card, share);
+      await frames();
+      const box = card.find(".lrf-tooltip").getBoundingClientRect();
+      expect(box.left).toBeGreaterThanOrEqual(left);
+      expect(box.right).toBeLessThanOrEqual(card.root.getBoundingClientRect().right);
+    }
   });
 });
 

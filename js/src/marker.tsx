@@ -37,7 +37,7 @@ export function Marker({ session, layout }: MarkerProps) {
     if (to === null) return;
     event.preventDefault();
     const ends = { [axis.low]: session.axis?.low, [axis.high]: session.axis?.high };
-    session.selection.choose({ lr: ends[to] ?? 10 ** to });
+    session.choose({ lr: ends[to] ?? 10 ** to });
   };
   return (
     <div

@@ -33,11 +33,11 @@ export function lossPicture(layout: Layout, curve: Curve, raw: boolean, colours:
   };
 }
 
-/** Gradient norms of the latest sweep; null in a run that measures none. */
+/** Gradient norms of one sweep; null in a run that measures none. */
 export function normPicture(layout: Layout, curve: Curve, colours: Colours): Picture | null {
   const { norms: axis, rateTicks } = layout;
   if (!axis) return null;
-  const { lrs, norms } = curve.latest;
+  const { lrs, norms } = curve.normed;
   return {
     ...shared(layout, lrs, colours),
     height: NORM_HEIGHT,

@@ -1,6 +1,7 @@
 // Pointers on the chart: a plain drag or click moves the marker, a Shift-drag zooms, else hover.
 import { rateAt } from "./choice.ts";
 import type { Layout } from "./layout.ts";
+import type { Selection } from "./protocol.ts";
 import { decadeAt, xOf } from "./scales.ts";
 import type { Session } from "./session.ts";
 
@@ -25,7 +26,10 @@ export interface PointerEvents {
 /** A shorter drag is a click that slipped. */
 const LEAST_ZOOM = 6;
 
-type Drag = { kind: "marker"; offset: number } | { kind: "zoom"; from: number };
+/** Closer ends would have the same labels. */
+const LEAST_DECADES = 0.02;
+
+type Drag = { kind: "marker"; offset: number; before: Selection } | { kind: "zoom"; from: number };
 
 /** Listen on the overlay until the signal. */
 export function followPointers(
@@ -40,7 +44,7 @@ export function followPointers(
   const moveMarker = (x: number) => {
     const layout = events.layout();
     const axis = session.axis ?? { low: 10 ** layout.axis.low, high: 10 ** layout.axis.high };
-    session.selection.choose({ lr: rateAt(decadeAt(x, layout.x, layout.frame), axis) });
+    session.choose({ lr: rateAt(decadeAt(x, layout.x, layout.frame), axis) });
   };
 
   const zoomTo = (from: number, to: number) => {
@@ -48,7 +52,7 @@ export function followPointers(
     const layout = events.layout();
     const ends = [from, to].map((x) => decadeAt(x, layout.x, layout.frame)).sort((a, b) => a - b);
     const [low = layout.x.low, high = layout.x.high] = ends;
-    if (high > low) session.view.update({ zoom: { low, high }, zooming: false });
+    if (high - low > LEAST_DECADES) session.view.update({ zoom: { low, high }, zooming: false });
   };
 
   const down = (event: PointerEvent) => {
@@ -67,7 +71,7 @@ export function followPointers(
     const layout = events.layout();
     const grabbed = event.target instanceof Node && marker?.contains(event.target);
     const offset = grabbed ? xOf(Math.log10(session.rate), layout.x, layout.frame) - x : 0;
-    drag = { kind: "marker", offset, pointer: event.pointerId };
+    drag = { kind: "marker", offset, before: session.selection.value, pointer: event.pointerId };
     session.selection.hold();
     if (!grabbed) moveMarker(x);
     event.preventDefault();
@@ -88,8 +92,11 @@ export function followPointers(
     if (!drag || event.pointerId !== drag.pointer) return;
     const ended = drag;
     drag = null;
-    if (ended.kind === "marker") session.selection.release();
-    else {
+    if (ended.kind === "marker") {
+      // The finger was not choosing, but about to scroll the page.
+      if (event.type === "pointercancel") session.choose(ended.before);
+      session.selection.release();
+    } else {
       events.point({ span: null });
       if (event.type === "pointerup") zoomTo(ended.from, xIn(event));
     }

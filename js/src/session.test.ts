@@ -250,6 +250,19 @@ describe("asking for what is missing", () => {
     expect(session.connection.link).toBe("live");
   });
 
+  test("ends with a kernel that is gone, until it is heard again", async () => {
+    const { kernel } = open({ status: RUNNING });
+    await wait(2_000);
+    kernel.silentOn.add("resync");
+    await wait(15_000);
+    const asked = kernel.sentOf("resync").length;
+    await wait(60_000);
+    expect(kernel.sentOf("resync")).toHaveLength(asked);
+    kernel.points(1, 0, [1e-7, 2.3]);
+    await wait(600);
+    expect(kernel.sentOf("resync")).toHaveLength(asked + 1);
+  });
+
   test("in vain means nothing where the kernel answers only between cells", async () => {
     const { kernel, session } = open({ status: { ...RUNNING, controls: "queued" } });
     await wait(2_000);

@@ -10,6 +10,7 @@ import {
   type Model,
   type PointsMessage,
   type Request,
+  type Selection,
   type Settings,
   type SmoothedMessage,
   TRAITS,
@@ -137,6 +138,13 @@ export class Session {
     if (!answer.ok) this.view.setRefusal(kind, answer.error);
     this.changed();
     return answer;
+  }
+
+  /** Choose a rate; what was left in the number field was meant for another one. */
+  choose(selection: Selection): void {
+    this.view.rate = null;
+    this.view.rateProblem = "";
+    this.selection.choose(selection);
   }
 
   configure(settings: Partial<Settings>): Promise<Answer> {
@@ -288,6 +296,8 @@ export class Session {
   #watch(): void {
     clearTimeout(this.#silence);
     if (this.#signal.aborted || this.get("status").state !== "running") return;
+    // Nobody is there to ask; whatever is heard from the kernel begins this again.
+    if (this.connection.link === "lost") return;
     this.#silence = setTimeout(() => {
       if (!this.#resyncing) void this.resync();
     }, SILENCE);

@@ -6,6 +6,13 @@ import type { Draft } from "./view-state.ts";
 
 /** Settings that may be empty, which switches them off. */
 const OPTIONAL = new Set<keyof Settings>(["diverge_threshold", "beta"]);
+/** Numbers that are no learning rates are asked for with one of their own kind. */
+const EXAMPLES: Partial<Record<keyof Settings, string>> = {
+  num_iter: "100",
+  repeats: "3",
+  diverge_threshold: "4",
+  beta: "0.98",
+};
 const WORDS = new Set<keyof Settings>(["step_mode", "rule"]);
 
 /** A setting as its field shows it: as typed, else as the kernel has it. */
@@ -28,7 +35,7 @@ export function parseDraft(draft: Draft): ParsedDraft {
     if (WORDS.has(name)) settings[name] = text;
     else if (OPTIONAL.has(name) && text.trim() === "") settings[name] = null;
     else {
-      const parsed = parseNumber(text);
+      const parsed = parseNumber(text, EXAMPLES[name]);
       if ("problem" in parsed) return parsed;
       settings[name] = parsed.value;
     }

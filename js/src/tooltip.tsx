@@ -5,12 +5,13 @@ import { formatLoss, formatRate } from "./format.ts";
 import type { Layout } from "./layout.ts";
 import { decadeAt, nearestPoint, xOf, yOf } from "./scales.ts";
 
-const WIDTH = 132;
+const WIDTH = 158;
 
 export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; at: number }) {
   const { frame, x, y } = layout;
   const { lrs, losses, smoothed: line } = curve.line;
-  const { validation, norms } = curve.latest;
+  const { validation } = curve.latest;
+  const { norms } = curve.normed;
   const point = nearestPoint(lrs, decadeAt(at, x, frame));
   const rate = lrs[point];
   const loss = losses[point];
@@ -30,7 +31,7 @@ export function Tooltip({ curve, layout, at }: { curve: Curve; layout: Layout; a
         class="lrf-tooltip"
         style={{
           width: `${WIDTH}px`,
-          left: `${flip ? left - 14 - WIDTH : left + 14}px`,
+          left: `${flip ? Math.max(frame.left, left - 14 - WIDTH) : left + 14}px`,
           top: `${frame.top + 8}px`,
         }}
       >

@@ -195,6 +195,37 @@ describe("the theme", () => {
   });
 });
 
+describe("in an output of JupyterLab", () => {
+  const inOutput = async () => {
+    const shown = await show(done());
+    const output = document.createElement("div");
+    output.className = "jp-OutputArea-output";
+    document.body.append(output);
+    output.append(shown.el);
+    shown.kernel.update({ loss: "seen in its output" });
+    await frames();
+    return { ...shown, output };
+  };
+
+  test("a view that was taken out of it ends when something is to be drawn", async () => {
+    const { kernel, el, output, again } = await inOutput();
+    el.remove();
+    await again();
+    kernel.update({ loss: "another" });
+    await until(() => el.childElementCount === 0);
+    expect(output.childElementCount).toBe(0);
+  });
+
+  test("a view that is out of the page with it lives on", async () => {
+    const { kernel, card, output } = await inOutput();
+    output.remove();
+    kernel.update({ loss: "another" });
+    await frames();
+    document.body.append(output);
+    await until(() => card.text(".lrf-foot").includes("another"));
+  });
+});
+
 describe("the end", () => {
   test("of a view by its signal leaves nothing in the page and no listener behind", async () => {
     const kernel = new FakeKernel(done());

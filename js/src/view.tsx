@@ -20,14 +20,15 @@ import { type Colours, followTheme, readColours } from "./theme.ts";
 
 let views = 0;
 
-/** Draw `session` into `el` until the signal. */
-export function mount(session: Session, el: HTMLElement, signal: AbortSignal): void {
+/** Draw `session` into `el` until the end, which the view brings about where the host does not. */
+export function mount(session: Session, el: HTMLElement, end: AbortController): void {
+  const { signal } = end;
   const root = document.createElement("section");
   root.className = "lrf-root";
   const id = `lrf-${++views}`;
   root.setAttribute("aria-labelledby", `${id}-title`);
   el.append(root);
-  const view = new View(session, root, id, signal);
+  const view = new View(session, root, id, end);
   session.subscribe((change) => view.later(change), signal);
   keepKeys(root, signal);
   rememberFocus(root, session.view, signal);
@@ -48,7 +49,8 @@ class View {
   #session: Session;
   #root: HTMLElement;
   #id: string;
-  #signal: AbortSignal;
+  #end: AbortController;
+  #inOutput = false;
   #layouts = new LayoutMemory();
   #charts = new Map<string, Chart>();
   #colours: Colours | null = null;
@@ -59,11 +61,11 @@ class View {
   /** Whether the next frame draws the whole card, or only what lies over the canvases. */
   #whole = true;
 
-  constructor(session: Session, root: HTMLElement, id: string, signal: AbortSignal) {
+  constructor(session: Session, root: HTMLElement, id: string, end: AbortController) {
     this.#session = session;
     this.#root = root;
     this.#id = id;
-    this.#signal = signal;
+    this.#end = end;
   }
 
   later(change: "all" | "marker"): void {
@@ -94,6 +96,8 @@ class View {
   }
 
   #draw(): void {
+    if (this.#forgotten()) this.#end.abort();
+    if (this.#end.signal.aborted) return;
     const layout = this.#whole ? this.#layout() : this.#drawn?.[0];
     if (!layout) return;
     if (this.#whole) {
@@ -103,6 +107,14 @@ class View {
     }
     this.#drawOverlay(layout);
     restoreFocus(this.#root, this.#session.view);
+  }
+
+  // JupyterLab draws an output anew without ending the views in it. One that is only out of sight,
+  // in a folded cell or one scrolled away, is still in its output.
+  #forgotten(): boolean {
+    const inside = this.#root.closest(".jp-OutputArea-output") !== null;
+    this.#inOutput ||= inside;
+    return this.#inOutput && !inside && !this.#root.isConnected;
   }
 
   // Hosts attach views late and detach them while they are out of sight.
@@ -122,7 +134,7 @@ class View {
           this.later("marker");
         },
       };
-      followPointers(this.#overlay, this.#session, events, this.#signal);
+      followPointers(this.#overlay, this.#session, events, this.#end.signal);
     }
     const overlay = <Overlay session={this.#session} layout={layout} pointing={this.#pointing} />;
     render(overlay, this.#overlay);
@@ -157,13 +169,13 @@ function Card({ session, layout, id }: { session: Session; layout: Layout; id: s
   return (
     <>
       <Head session={session} id={id} />
+      <SettingsPanel session={session} id={id} />
       <ChartPanel session={session} layout={layout} />
       <Chips session={session} />
       <Findings session={session} />
       <ApplyRow session={session} id={id} />
       <CodeLines session={session} />
       <Problems session={session} />
-      <SettingsPanel session={session} id={id} />
       <Foot session={session} />
     </>
   );

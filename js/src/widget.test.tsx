@@ -1,7 +1,7 @@
 import axe from "axe-core";
 import { afterEach, describe, expect, test } from "vitest";
 import { userEvent } from "vitest/browser";
-import { closeAll, frames, show, until } from "../test/card.ts";
+import { type Card, closeAll, drag, frames, show, until } from "../test/card.ts";
 import { madeCurve, pairs } from "../test/curves.ts";
 import { FakeKernel, traits } from "../test/fake-kernel.ts";
 import { done, status } from "../test/states.ts";
@@ -125,6 +125,29 @@ describe("the number field", () => {
     await until(() => field.value === "7.9e-3");
   });
 
+  test.each<[string, (card: Card) => unknown]>([
+    ["a chip", (card) => card.radio("Minimum").click()],
+    ["a drag", (card) => drag(card, [0.3, 0.4])],
+    ["a key", () => userEvent.keyboard("{PageDown}")],
+  ])("lets go of what is no number when a rate is chosen by %s", async (_how, choose) => {
+    const { kernel, card } = await show(done());
+    await card.type("abc", "{Enter}");
+    await until(() => card.text(".lrf-outcome").includes("not a number"));
+    card.role("slider").focus();
+    await choose(card);
+    await until(() => card.field("Learning rate").value !== "abc");
+    expect(card.field("Learning rate").getAttribute("aria-invalid")).toBe("false");
+    expect(card.text(".lrf-outcome")).not.toContain("not a number");
+    card.button("Apply").click();
+    expect(kernel.sentOf("apply")[0]?.lr).toBeCloseTo(card.rate(), 12);
+  });
+
+  test("asks for a number when it is empty", async () => {
+    const { card } = await show(done());
+    await card.type("", "{Enter}");
+    await until(() => card.text(".lrf-outcome") === "Write a number such as 3e-4.");
+  });
+
   test("is applied as typed, without Enter before", async () => {
     const { kernel, card } = await show(done());
     await card.type("2e-4");
@@ -150,10 +173,17 @@ describe("Apply", () => {
     });
     await frames();
     expect(card.text(".lrf-outcome")).toBe("Applied 7.9e-3 was 1e-3");
-    expect(card.isEnabled("Apply")).toBe(false);
     expect(card.isEnabled("Undo")).toBe(true);
     card.button("Undo").click();
     expect(kernel.sentOf("undo")).toHaveLength(1);
+  });
+
+  test("can be repeated, as a cell may have changed the rate since", async () => {
+    const applied = { lr: 7.9e-3, groups, notes: [], warnings: [], undo: true };
+    const { kernel, card } = await show(done({ optimizer, applied }));
+    expect(card.text(".lrf-outcome")).toContain("Applied");
+    card.button("Apply").click();
+    expect(kernel.sentOf("apply")).toMatchObject([{ lr: 7.9e-3 }]);
   });
 
   test("shows why it was refused", async () => {
@@ -200,12 +230,15 @@ describe("settings", () => {
     expect(kernel.sentOf("configure")).toMatchObject([{ settings: { beta: 0.98 } }]);
   });
 
-  test("open below without moving the chart", async () => {
+  test("open beside their button, to the eye and to the Tab key", async () => {
     const { card } = await show(done());
-    const before = card.find(".lrf-apply").getBoundingClientRect().top;
+    const bottom = card.find(".lrf-head").getBoundingClientRect().bottom;
     await card.openSettings();
-    expect(card.find(".lrf-apply").getBoundingClientRect().top).toBe(before);
+    expect(card.find(".lrf-settings").getBoundingClientRect().top - bottom).toBeLessThan(10);
     expect(card.button("Settings").getAttribute("aria-expanded")).toBe("true");
+    card.button("Settings").focus();
+    await userEvent.keyboard("{Tab}");
+    expect(document.activeElement).toBe(card.field("From"));
   });
 });
 
@@ -215,6 +248,16 @@ test("a failure is told in plain words, with the line", async () => {
     error: { type: "ValueError", message: "bad batch", where: "train.py, line 12: model(x)" },
   });
   expect(card.role("alert").textContent).toBe("ValueErrorbad batchtrain.py, line 12: model(x)");
+});
+
+test("a failure with a long message stays short, and its text can be scrolled by key", async () => {
+  const message = "one more line of an exception\n".repeat(80);
+  const error = { type: "ValueError", message, where: "train.py, line 12" };
+  const { card } = await show({ status: status({ state: "failed", run: 1 }), error });
+  expect(card.role("alert").getBoundingClientRect().height).toBeLessThan(250);
+  expect(card.text(".lrf-problem .lrf-message")).toBe(message);
+  const { violations } = await axe.run(card.root);
+  expect(violations.map(({ id }) => id)).toEqual([]);
 });
 
 test("nothing from the kernel becomes HTML", async () => {
