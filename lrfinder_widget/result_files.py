@@ -67,15 +67,19 @@ def write_whole(path: str | os.PathLike[str], text: str) -> Path:
     target = Path(path).resolve()
     neighbour = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with neighbour.open("x", encoding="utf-8", newline="\n") as file:
-            if target.exists():
-                shutil.copymode(target, neighbour)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        neighbour.replace(target)
-    finally:
-        neighbour.unlink(missing_ok=True)
+        try:
+            with neighbour.open("x", encoding="utf-8", newline="\n") as file:
+                if target.exists():
+                    shutil.copymode(target, neighbour)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            neighbour.replace(target)
+        finally:
+            neighbour.unlink(missing_ok=True)
+    except OSError as error:
+        # Nobody has heard of the neighbour.
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
     return Path(path)
 
 

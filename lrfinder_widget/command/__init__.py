@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.command.exits import INTERRUPTED, NOT_FOUND, USAGE
@@ -17,6 +18,10 @@ def main(argv: list[str] | None = None) -> int:
 
     What the training's own code raises is raised.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A sign that an old terminal does not know is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         return _obey(argv)
     except KeyboardInterrupt:

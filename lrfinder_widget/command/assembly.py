@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from lrfinder_widget.command.building import Maker
+from lrfinder_widget.command.importing import importable
 from lrfinder_widget.command.processes import shared_out
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.seeding import seed_everything
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from lrfinder_widget.command.plan import Plan
 
 BATCH_SIZE = 32
+# What the command gives to an optimizer.
+GIVEN = ("params", "model")
 # Without it, cuBLAS refuses to be deterministic.
 WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
@@ -34,22 +35,20 @@ WORKSPACE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 def prepared(plan: Plan) -> Iterator[None]:
     """Make the modules beside the config importable and torch deterministic, for the block."""
     before = (
-        [*sys.path],
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
         dict(os.environ),
     )
-    sys.path[:0] = [str(plan.config.path.resolve().parent), str(Path.cwd())]
     if plan.deterministic:
         os.environ.update({**WORKSPACE, **os.environ})
         torch.use_deterministic_algorithms(mode=True)
     try:
-        yield
+        with importable(plan.config):
+            yield
     finally:
-        sys.path[:] = before[0]
-        torch.use_deterministic_algorithms(mode=before[1], warn_only=before[2])
+        torch.use_deterministic_algorithms(mode=before[0], warn_only=before[1])
         for name in WORKSPACE:
-            if name not in before[3]:
+            if name not in before[2]:
                 os.environ.pop(name, None)
 
 
@@ -80,7 +79,7 @@ def assemble(plan: Plan) -> Training:
 
 def _maker(config: Config, name: str) -> Any:
     part = config.part(name)
-    reserved = ("params", "model") if name == "optimizer" else ()
+    reserved = GIVEN if name == "optimizer" else ()
     return None if part is None else Maker(config, part, reserved)
 
 

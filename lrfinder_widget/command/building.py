@@ -60,6 +60,10 @@ class Maker:
         """Return whether it names an argument so."""
         return name in self.parameters
 
+    def accepts(self, name: str) -> bool:
+        """Return whether it can be given an argument so, named or among any others."""
+        return self.takes(name) or _takes_any(self.function)
+
     def make(self, offered: Mapping[str, Any]) -> Any:
         """Call it with the arguments of the config, and those of `offered` that it takes.
 
@@ -78,10 +82,17 @@ class Maker:
             raise self._not_taken(error, arguments) from error
 
     def bound(self) -> Callable[..., Any]:
-        """Return the function itself, with the arguments of the config bound to it."""
-        arguments = self._part.arguments
-        if not arguments:
+        """Return the function itself, with the arguments of the config bound to it.
+
+        Raises
+        ------
+        SettingsError
+            If it refuses a value.
+        """
+        if not self._part.arguments:
             return self.function  # type: ignore[no-any-return]
+        # Those that are missing come with the call.
+        arguments = self._values(self._part.arguments)
         return update_wrapper(partial(self.function, **arguments), self.function)
 
     def refused(self, message: str, *keys: str) -> SettingsError:
@@ -103,7 +114,7 @@ class Maker:
                 raise
             raise self.refused(
                 f"there is no module {error.name!r}{self._nearest_module(error.name)}; modules "
-                f"are looked for in {self._config.path.resolve().parent}, in the working folder "
+                f"are looked for in {self._config.module_folder}, in the working folder "
                 "and among the installed packages",
                 "class_path",
             ) from None
@@ -121,7 +132,7 @@ class Maker:
         return found
 
     def _nearest_module(self, name: str) -> str:
-        beside = [path.stem for path in self._config.path.resolve().parent.glob("*.py")]
+        beside = [path.stem for path in self._config.module_folder.glob("*.py")]
         near = difflib.get_close_matches(name, beside, n=1)
         return f"; did you mean {near[0]!r}?" if near else ""
 
@@ -129,22 +140,30 @@ class Maker:
         for name in self._part.arguments:
             if name in reserved:
                 raise self.refused(f"lr-finder itself gives {name!r}", "init_args", name)
-            if name in self.parameters or _takes_any(self.function):
+            if self.accepts(name):
                 continue
             known = [each for each in self.parameters if each not in reserved]
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(known)}"
+            hint = (
+                f"; did you mean {near[0]!r}?"
+                if near
+                else f"; it takes {', '.join(known) or 'none'}"
+            )
             raise self.refused(f"{self.name} takes no {name!r}{hint}", "init_args", name)
 
     def _checked(self, offered: tuple[str, ...]) -> dict[str, Any]:
-        """Return the config's arguments as the annotations say, and nested parts made."""
+        """Return the config's arguments, all there that are needed besides those `offered`."""
         given = {n: value for n, value in self._part.arguments.items() if n not in offered}
         for name, parameter in self.parameters.items():
             if parameter.default is inspect.Parameter.empty and name not in (*given, *offered):
                 raise self.refused(f"{self.name} needs {name!r}", "init_args")
+        return self._values(given)
+
+    def _values(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments as the annotations say, and nested parts made."""
         made = {name: self._nested(name) for name, value in given.items() if _is_part(value)}
         plain = {name: value for name, value in given.items() if name not in made}
-        return {**self._typed(plain, skipped={*offered, *made}), **made}
+        return {**self._typed(plain, skipped={*self.parameters} - {*plain}), **made}
 
     def _nested(self, name: str) -> Any:
         held = self._part.arguments[name]

@@ -102,6 +102,11 @@ class Config:
         return plain(self.tree.get(name))
 
     @property
+    def module_folder(self) -> Path:
+        """The folder in which modules are looked for first: the config's own, if none is named."""
+        return (self.path.resolve().parent / (self.own("module_folder") or "")).resolve()
+
+    @property
     def sweep(self) -> dict[str, Any]:
         """The settings of the sweep that are given."""
         return plain(self.tree.get("sweep")) or {}
@@ -111,13 +116,15 @@ class Config:
         at: Any = self.tree
         line = 1
         for key in keys:
-            if not isinstance(at, CommentedMap) or key not in at:
+            # What is no text, such as a number, is named by how it is written.
+            held = [name for name in at if str(name) == key] if isinstance(at, CommentedMap) else []
+            if not held:
                 break
             try:
-                line = at.lc.key(key)[0] + 1
+                line = at.lc.key(held[0])[0] + 1
             except (KeyError, TypeError):  # merged into the mapping, not written in it
                 break
-            at = at[key]
+            at = at[held[0]]
         return line
 
     def refused(self, message: str, *keys: str) -> SettingsError:

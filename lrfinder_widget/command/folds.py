@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,11 @@ from lrfinder_widget.command.assembly import assemble, prepared
 from lrfinder_widget.command.config import Config
 from lrfinder_widget.command.exits import FOUND, NOT_FOUND
 from lrfinder_widget.command.output import Output
+from lrfinder_widget.command.own_folder import own_folder
 from lrfinder_widget.command.pictures import draw_together
 from lrfinder_widget.command.plan import Plan, make_plan
 from lrfinder_widget.command.report import report_change, report_early_end, rounded, usable
-from lrfinder_widget.command.run_folder import RunFolder, new_folder
+from lrfinder_widget.command.run_folder import RunFolder
 from lrfinder_widget.command.sweeping import sweep
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.distributed import leads
@@ -37,9 +39,9 @@ def folds(path: Path, flags: Mapping[str, Any], count: int) -> int:
     """Sweep each of `count` folds, and return the exit code."""
     plan = _plan(path, flags, count)
     output = Output(quiet=not leads())
-    main = new_folder(plan.output, "lr_finder_folds") if leads() else None
+    place = own_folder(plan.output, "lr_finder_folds") if leads() else nullcontext()
     results = {}
-    with prepared(plan):
+    with place as main, prepared(plan):
         for fold in range(count):
             output.headline(f"Fold {fold} of {count}")
             own = _plan_of(plan, fold)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from lrfinder_widget.command.output import Output
 from lrfinder_widget.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from PIL.Image import Image
 
@@ -34,10 +36,14 @@ def init(folder: Path, images: Path | None) -> int:
     for name in written:
         if (folder / name).exists():
             raise SettingsError(f"{folder / name} exists, and is not overwritten")
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         _write(folder, images)
-    except OSError as error:
-        raise SettingsError(f"cannot write to {folder}: {error.strerror}") from error
+    except BaseException as error:
+        _take_away([folder / name for name in written], made)
+        if isinstance(error, OSError):
+            raise SettingsError(f"cannot write to {folder}: {error.strerror}") from error
+        raise
     output = Output()
     output.say(f"Written: {', '.join(str(folder / name) for name in written)}")
     output.headline(f"Next: lr-finder check --config {quote(str(folder / CONFIG))}")
@@ -55,6 +61,16 @@ def _write(folder: Path, images: Path | None) -> None:
     (folder / CONFIG).write_text(config, encoding="utf-8")
     training = (STARTER / TRAINING).read_text(encoding="utf-8")
     (folder / TRAINING).write_text(training, encoding="utf-8")
+
+
+def _take_away(written: Sequence[Path], made: Sequence[Path]) -> None:
+    """Remove what a failure left half done, so that the next attempt is not refused for it."""
+    for path in written:
+        with suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in made:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _check_images(images: Path | None) -> None:
@@ -91,12 +107,12 @@ def _images(
 
     down, right = np.mgrid[:SIZE, :SIZE]
     for _ in range(EACH):
-        radius = draws.uniform(5, 11)
+        radius = draws.uniform(8, 13)
         middle = draws.uniform(radius, SIZE - radius, size=2)
         shape = inside((right - middle[0]) / radius, (down - middle[1]) / radius)
-        colours = draws.uniform(0, 255, size=(2, 3))
-        picture = np.where(shape[..., None], colours[0], colours[1])
-        picture = picture + draws.normal(0, 20, size=picture.shape)
+        # Dark on light, so that a few seconds suffice to learn the shapes.
+        picture = np.where(shape[..., None], draws.uniform(0, 100, 3), draws.uniform(155, 255, 3))
+        picture = picture + draws.normal(0, 10, size=picture.shape)
         yield Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
 
 

@@ -50,15 +50,21 @@ class Output:
 
     def say(self, text: str = "") -> None:
         """Write a line."""
-        self._console.print(text)
+        self._print(text)
 
     def headline(self, text: str) -> None:
         """Write a line that matters most."""
-        self._console.print(text, style="bold")
+        self._print(text, style="bold")
 
     def warn(self, text: str) -> None:
         """Write a warning."""
-        self._console.print(f"Warning: {text}", style="yellow")
+        self._print(f"Warning: {text}", style="yellow")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        try:
+            self._console.print(text, style=style)
+        except OSError:  # the disk is full, say
+            self._console.on_broken_pipe()
 
     @contextmanager
     def progress(self) -> Iterator[Watching]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from lrfinder_widget.analysis.layout import short
 from lrfinder_widget.analysis.shape import before_blow_up
+from lrfinder_widget.command.report import usable
 from lrfinder_widget.command.run_folder import HTML, PNG
 from lrfinder_widget.result_files import write_whole
 
@@ -32,7 +33,7 @@ def draw_together(results: Mapping[str, LRFinderResult], folder: Path) -> None:
 
 
 def _label(name: str, result: LRFinderResult) -> str:
-    return f"{name}: {short(result.suggestion.lr)}" if result.suggestions else name
+    return f"{name}: {short(result.suggestion.lr)}" if usable(result) else name
 
 
 def _colour(number: int) -> str:
@@ -65,7 +66,7 @@ def _png(results: Mapping[str, LRFinderResult]) -> bytes:
     for number, (name, result) in enumerate(results.items()):
         colour = _colour(number)
         axes.plot(result.lrs, result.smoothed, color=colour, lw=2, label=_label(name, result))
-        if result.suggestions:
+        if usable(result):
             axes.axvline(result.suggestion.lr, color=colour, linewidth=1.2, linestyle="--")
     axes.legend(frameon=False, fontsize="small")
     target = io.BytesIO()
@@ -86,7 +87,7 @@ def _figure(results: Mapping[str, LRFinderResult]) -> Figure:
             name=_label(name, result),
             line={"color": colour, "width": 2.5},
         )
-        if result.suggestions:
+        if usable(result):
             figure.add_vline(x=result.suggestion.lr, line={"color": colour, "dash": "dash"})
     figure.update_layout(
         template="plotly_white",

@@ -62,6 +62,8 @@ class Plan:
             **parts,
             **given,
             "deterministic": self.deterministic,
+            # It is written elsewhere, and the modules stay where they are.
+            "module_folder": str(self.config.module_folder),
             "sweep": self.settings.to_dict(),
         }
 
@@ -77,7 +79,7 @@ def make_plan(config: Config, flags: Mapping[str, Any]) -> Plan:
     sweep = {**config.sweep, **{name: flags[name] for name in SWEEP_KEYS if name in flags}}
     if sweep.get("seed") is None:
         sweep["seed"] = of_rank_0(secrets.randbelow(LARGEST_DRAWN_SEED))
-    own = {name: flags.get(name, config.own(name)) for name in OWN_KEYS}
+    own = {name: flags.get(name, config.own(name)) for name in OWN_KEYS if name != "module_folder"}
     for name, check in OWN_KEYS.items():
         if name in flags:
             _check_flag(name, flags[name], check)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from lrfinder_widget.analysis.layout import short
 from lrfinder_widget.analysis.repeats import geometric_mean
+from lrfinder_widget.analysis.turning import has_fallen
 from lrfinder_widget.command.config import RATE
-from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY
+from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY, STOPPED
 
 if TYPE_CHECKING:
     from lrfinder_widget.command.config import Config
@@ -31,9 +32,22 @@ def rounded(lr: float) -> float:
 
 
 def usable(result: LRFinderResult) -> bool:
-    """Return whether there is a suggestion, and no finding that says to use none."""
-    return bool(result.suggestions) and all(
-        finding.severity != "error" for finding in result.findings
+    """Return whether there is a suggestion, and nothing that speaks against its use."""
+    return bool(result.suggestions) and why_unusable(result) is None
+
+
+def why_unusable(result: LRFinderResult) -> str | None:
+    """Return what speaks against any suggestion, a sentence; None if nothing does."""
+    for finding in result.findings:
+        if finding.severity == "error":
+            return finding.text
+    if any(
+        run.stop_reason != STOPPED or has_fallen(run.losses, run.smoothed) for run in result.runs
+    ):
+        return None
+    return (
+        f"The sweep was stopped after {len(result.lrs)} of {result.settings.num_iter} points, "
+        "before the loss had fallen."
     )
 
 
@@ -55,7 +69,7 @@ def report(output: Output, result: LRFinderResult) -> None:
     report_early_end(output, result)
     if result.suggestions:
         _report_rates(output, result)
-    else:
+    elif why_unusable(result) is None:
         output.warn("there are too few points for a suggestion; raise --num_iter.")
     for finding in result.findings:
         action = f" {finding.action}." if finding.action else ""

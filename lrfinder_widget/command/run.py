@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import nullcontext
 from shlex import quote
 from time import sleep
 from typing import TYPE_CHECKING
@@ -11,9 +13,10 @@ from lrfinder_widget.command.assembly import assemble, prepared
 from lrfinder_widget.command.config import Config
 from lrfinder_widget.command.exits import FOUND, NOT_FOUND
 from lrfinder_widget.command.output import Output
+from lrfinder_widget.command.own_folder import own_folder
 from lrfinder_widget.command.plan import make_plan
 from lrfinder_widget.command.report import report, report_change, rounded, usable
-from lrfinder_widget.command.run_folder import RunFolder, new_folder
+from lrfinder_widget.command.run_folder import RunFolder
 from lrfinder_widget.command.sweeping import sweep
 from lrfinder_widget.errors import LRFinderError
 from lrfinder_widget.series import Series
@@ -33,8 +36,8 @@ def run(path: Path, flags: Mapping[str, Any], *, wait_for_choice: bool = False) 
     config = Config.read(path)
     plan = make_plan(config, flags)
     output = Output(quiet=not leads())
-    folder = RunFolder(new_folder(plan.output)) if leads() else None
-    with prepared(plan):
+    with own_folder(plan.output) if leads() else nullcontext() as place, prepared(plan):
+        folder = None if place is None else RunFolder(place)
         training = assemble(plan)
         if folder is not None:
             output.say(f"Sweeping with seed {plan.settings.seed}, writing to {folder.path}")
@@ -56,8 +59,8 @@ def check(path: Path, flags: Mapping[str, Any]) -> int:
     """Build everything and train one batch, without a sweep; return the exit code."""
     plan = make_plan(Config.read(path), flags)
     output = Output(quiet=not leads())
-    new_folder(plan.output)  # refuses now what a run would refuse
-    with prepared(plan):
+    # Refuses now what a run would refuse.
+    with own_folder(plan.output) if leads() else nullcontext(), prepared(plan):
         training = assemble(plan)
         with Series(training, plan.settings) as series:
             point = next(series)
@@ -68,6 +71,11 @@ def check(path: Path, flags: Mapping[str, Any]) -> int:
     output.say(f"Loss: {series.loss_name}, {point.loss:.4f} on the first batch")
     for note in series.notes:
         output.say(f"Note: {note}")
+    if not math.isfinite(point.loss):
+        output.warn(
+            "the loss of the first batch is not finite, so that a sweep would tell nothing."
+        )
+        return NOT_FOUND
     output.headline(f"All is well; next: lr-finder run --config {quote(str(path))}")
     return FOUND
 

@@ -7,7 +7,6 @@ import json
 import platform
 import sys
 from contextlib import suppress
-from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from ruamel.yaml import YAML
 
+from lrfinder_widget.command.own_folder import taken
 from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.figure import png
 from lrfinder_widget.interrupts import interrupts_deferred
@@ -26,7 +26,6 @@ from lrfinder_widget.result_files import JOURNAL, RESULT, write_whole
 if TYPE_CHECKING:
     from lrfinder_widget.command.plan import Plan
 
-RUNS = Path("runs")
 CONFIG, ENVIRONMENT = "config.yaml", "environment.json"
 CURVE, PNG, HTML = "curve.csv", "lr_finder.png", "lr_finder.html"
 
@@ -70,7 +69,7 @@ class RunFolder:
             self._write_new(CONFIG, text.getvalue())
             self._write_new(ENVIRONMENT, document + "\n")
         except FileExistsError as error:
-            raise _taken(self.path) from error
+            raise taken(self.path) from error
         except OSError as error:
             raise SettingsError(f"cannot write to {self.path}: {error.strerror}") from error
 
@@ -108,33 +107,6 @@ class RunFolder:
         write_whole(self.path / HTML, result.figure().to_html(include_plotlyjs=True))
 
 
-def new_folder(output: str | None, name: str = "lr_finder") -> Path:
-    """Return the folder to write to: `output`, or one below ``runs`` named by the time.
-
-    Raises
-    ------
-    SettingsError
-        If there is something at `output`; nothing is ever overwritten.
-    """
-    if output is not None:
-        path = Path(output)
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-            raise _taken(path)
-        return path
-    # The user's own time, which the name is read by.
-    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    path = RUNS / f"{name}_{stamp}"
-    number = 1
-    while path.exists():
-        number += 1
-        path = RUNS / f"{name}_{stamp}-{number}"
-    return path
-
-
-def _taken(path: Path) -> SettingsError:
-    return SettingsError(f"--output {path} exists, and is not overwritten; name another")
-
-
 def load_run(path: Path) -> LRFinderResult:
     """Load the result of a run's folder, or of a file from it.
 
@@ -143,6 +115,11 @@ def load_run(path: Path) -> LRFinderResult:
     SettingsError
         If there is none that can be read.
     """
+    folds = sorted(path.glob(f"fold_*/{RESULT}"))
+    if folds:
+        raise SettingsError(
+            f"{path} holds a run for each fold; pass one of them, such as {folds[0].parent}"
+        )
     try:
         return LRFinderResult.load(path)
     except (OSError, LRFinderError) as error:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from lrfinder_widget.analysis.layout import short
 from lrfinder_widget.command.exits import FOUND
 from lrfinder_widget.command.output import Output
+from lrfinder_widget.command.own_folder import own_folder
 from lrfinder_widget.command.pictures import draw_together
-from lrfinder_widget.command.run_folder import HTML, PNG, load_run, new_folder
-from lrfinder_widget.errors import SettingsError
+from lrfinder_widget.command.report import usable, why_unusable
+from lrfinder_widget.command.run_folder import HTML, PNG, load_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,18 +22,13 @@ if TYPE_CHECKING:
 def show(runs: Sequence[Path], output: str | None) -> int:
     """Say what each run found, and draw all of them into one picture."""
     results = {_name(run, runs): load_run(run) for run in runs}
-    folder = new_folder(output, "lr_finder_show")
-    # Before anything is said, as `run` refuses it too.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"cannot write to {folder}: {error.strerror}") from error
     said = Output()
-    for name, result in results.items():
-        said.headline(name)
-        said.say(f"  {_words(result)}")
-    draw_together(results, folder)
-    said.say(f"Drawn: {folder / PNG} and {HTML} beside it")
+    with own_folder(output, "lr_finder_show") as folder:
+        for name, result in results.items():
+            said.headline(name)
+            said.say(f"  {_words(result)}")
+        draw_together(results, folder)
+        said.say(f"Drawn: {folder / PNG} and {HTML} beside it")
     return FOUND
 
 
@@ -44,8 +40,9 @@ def _name(run: Path, runs: Sequence[Path]) -> str:
 
 def _words(result: LRFinderResult) -> str:
     ended = f"{len(result.lrs)} of {result.settings.num_iter} points, {result.stop_reason}"
-    if not result.suggestions:
-        return f"no suggestion; {ended}"
+    if not usable(result):
+        why = why_unusable(result)
+        return f"no suggestion; {ended}" if why is None else f"no usable suggestion; {ended}. {why}"
     low, high = result.interval or (result.suggestion.lr,) * 2
     return (
         f"suggested {short(result.suggestion.lr)}, about as good {short(low)} to {short(high)}; "

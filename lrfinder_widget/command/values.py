@@ -33,6 +33,7 @@ OWN_KEYS: dict[str, Check] = {
     "fold": _whole(0),
     "deterministic": _flag,
     "output": _text,
+    "module_folder": _text,
 }
 
 

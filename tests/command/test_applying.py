@@ -1,34 +1,18 @@
 """`lr-finder apply` and `show`, and a choice that the command waits for."""
 
+import re
+
 import pytest
 from ruamel.yaml import YAML
 
 from lrfinder_widget import LRFinderResult, range_test
+from lrfinder_widget.analysis.layout import short
 from lrfinder_widget.choice import choice_path, write_choice
 from lrfinder_widget.command import run as run_module
 from lrfinder_widget.command.config import Config
 from toy import CONFIG, lr_finder
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
-
-COMMENTED = """\
-# at the top
-model: {class_path: "toy_training:make_model", init_args: {hidden: 4}}  # in flow style
-
-data:   'toy_training:make_data'
-optimizer:
-    class_path: torch.optim.SGD   # plain
-    init_args:
-        # before
-        lr: 1e-3    # to be found
-        momentum: 0.9
-
-sweep:
-    num_iter: 30
-    groups:
-      - group 0
-# at the end
-"""
 
 
 def valley(lr):
@@ -44,25 +28,28 @@ def run(toy):
     return folder
 
 
+def stopped(toy, form, points):
+    """Return the folder of a sweep of the toy that was stopped after so many of 100 points."""
+    whole, early = toy / "whole", toy / "early"
+    flags = ("--start_lr", "1e-7", "--num_iter", 100, "--output", whole)
+    assert lr_finder("run", "--config", "toy.yaml", *flags) == 0
+    lines = (whole / "journal.jsonl").read_text().splitlines(keepends=True)
+    early.mkdir()
+    (early / "journal.jsonl").write_text("".join(lines[: 1 + points]))
+    if form == "interrupted":
+        LRFinderResult.load(early).save(early / "result.json")
+    return early
+
+
 def rate(path):
     return YAML(typ="safe").load(path)["optimizer"]["init_args"]["lr"]
 
 
-def test_the_rate_is_written_and_everything_else_stays(run, toy, capsys):
-    (toy / "toy.yaml").write_text(COMMENTED)
+def test_the_suggested_rate_is_written_and_said_with_its_line(run, toy, capsys):
     suggestion = LRFinderResult.load(run).suggestion.lr
     assert lr_finder("apply", run, "--config", "toy.yaml") == 0
-    written = (toy / "toy.yaml").read_text()
     assert rate(toy / "toy.yaml") == float(f"{suggestion:.3g}")
-    changed = [
-        (before, after)
-        for before, after in zip(COMMENTED.splitlines(), written.splitlines(), strict=True)
-        if before.split() != after.split()
-    ]
-    ((before, after),) = changed
-    assert "1e-3" in before
-    assert "# to be found" in after
-    assert f"toy.yaml:9: lr: 0.001 is now lr: {suggestion:.3g}" in capsys.readouterr().out
+    assert f"toy.yaml:10: lr: 0.001 is now lr: {suggestion:.3g}" in capsys.readouterr().out
 
 
 def test_another_rate_and_another_rule_can_be_named(run, toy):
@@ -175,7 +162,55 @@ def test_a_suggestion_not_to_be_used_is_exit_code_3_unless_it_is_asked_for(toy, 
     assert lr_finder("apply", "flat", "--config", "toy.yaml", "--rule", "steepest") == 0
 
 
+@pytest.mark.parametrize("form", ["interrupted", "killed"])
+def test_a_rate_of_a_sweep_that_was_stopped_on_the_plateau_is_written_only_on_demand(
+    form, toy, capsys
+):
+    stopped(toy, form, 26)
+    assert lr_finder("apply", "early", "--config", "toy.yaml") == 3
+    said = capsys.readouterr().err
+    assert "was stopped after 26 of 100 points, before the loss had fallen. --rule or --lr" in said
+    assert (toy / "toy.yaml").read_text() == CONFIG
+    assert lr_finder("apply", "early", "--config", "toy.yaml", "--rule", "auto") == 0
+    assert lr_finder("apply", "early", "--config", "toy.yaml", "--lr", "0.5") == 0
+
+
+def test_one_that_was_stopped_after_the_loss_had_fallen_has_a_rate(toy):
+    stopped(toy, "killed", 90)
+    assert lr_finder("apply", "early", "--config", "toy.yaml") == 0
+
+
+def test_a_folder_of_folds_is_answered_with_what_to_pass(run, toy, capsys):
+    (toy / "folds").mkdir()
+    run.rename(toy / "folds" / "fold_0")
+    for command in (("apply", "folds", "--config", "toy.yaml"), ("show", "folds")):
+        assert lr_finder(*command) == 2
+        said = capsys.readouterr().err
+        assert re.search(r"folds holds a run for each fold; pass one .*folds.fold_0", said)
+
+
+def test_an_optimizer_that_takes_no_rate_gets_none(run, toy, capsys):
+    with (toy / "toy_training.py").open("a") as file:
+        file.write("\n\ndef fixed(params):\n    return torch.optim.SGD(params, lr=0.1)\n")
+    text = CONFIG[: CONFIG.index("optimizer:")] + "optimizer: toy_training:fixed\n"
+    (toy / "toy.yaml").write_text(text)
+    assert lr_finder("apply", run, "--config", "toy.yaml") == 2
+    assert "toy.yaml:7: optimizer: fixed takes no 'lr', so" in capsys.readouterr().err
+    assert (toy / "toy.yaml").read_text() == text
+
+
 # Showing.
+
+
+def test_a_suggestion_of_a_sweep_that_was_stopped_on_the_plateau_is_shown_as_none(toy, capsys):
+    rate = short(LRFinderResult.load(stopped(toy, "interrupted", 26)).suggestion.lr)
+    capsys.readouterr()
+    assert lr_finder("show", "early", "--output", "shown") == 0
+    said = capsys.readouterr().out
+    assert "no usable suggestion; 26 of 100 points" in said
+    assert "before the loss had fallen" in said
+    assert rate not in said
+    assert rate not in (toy / "shown" / "lr_finder.html").read_text()
 
 
 def test_one_or_more_runs_are_drawn_together(run, toy, capsys):

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from lrfinder_widget import range_test
+from lrfinder_widget.command import init
 from lrfinder_widget.command.agreement import agreement
 from toy import CONFIG, lr_finder, usage
 
@@ -35,6 +37,16 @@ WRONG = {
         "dampening: 1\n    nesterov: true",
         r"toy.yaml:9: optimizer.init_args: SGD .*Nesterov momentum requires",
     ),
+    "a key that is a number": (
+        "    hidden: 4",
+        "    hidden: 4\n  1: 2",
+        r"toy.yaml:6: model.1: unknown key",
+    ),
+    "an argument to what takes none": (
+        "data: toy_training:make_data",
+        "data: {class_path: toy_training:no_batch_size, init_args: {a: 1}}",
+        r"toy.yaml:6: data.init_args.a: no_batch_size takes no 'a'; it takes none",
+    ),
     "a device that is a mapping": (
         "num_iter: 30",
         "device: {a: 1}",
@@ -52,6 +64,63 @@ def test_what_is_odd_in_a_config_is_refused_with_its_line(case, toy, capsys):
     message = capsys.readouterr().err
     assert re.search(said, message), message
     assert message.count("\n") == 1
+
+
+LOSS = """
+
+class Weights(list):
+    def __init__(self, first: float) -> None:
+        super().__init__([first, 1.0])
+
+
+def weighted(output, target, *, smooth: float = 0.0, weights: list = ()):
+    assert isinstance(smooth, float)
+    weight = torch.tensor([*weights]) if weights else None
+    return nn.functional.cross_entropy(output, target, weight, label_smoothing=smooth)
+"""
+
+
+@pytest.fixture
+def weighted(toy):
+    """Writes a config whose loss function has the given arguments."""
+    with (toy / "toy_training.py").open("a") as file:
+        file.write(LOSS)
+
+    def write(arguments):
+        loss = f"loss: {{class_path: toy_training:weighted, init_args: {arguments}}}\n"
+        (toy / "toy.yaml").write_text(CONFIG + loss)
+
+    return write
+
+
+def test_the_arguments_of_a_loss_function_have_their_types_and_are_built(weighted, capsys):
+    losses = []
+    for arguments in (
+        "{smooth: 0}",
+        "{weights: {class_path: toy_training.Weights, init_args: {first: 100}}}",
+    ):
+        weighted(arguments)
+        assert lr_finder("check", "--config", "toy.yaml", "--seed", 1) == 0
+        losses += re.findall(r"Loss: weighted, ([\d.]+)", capsys.readouterr().out)
+    assert len({*losses}) == 2
+
+
+def test_an_argument_of_a_loss_function_of_the_wrong_type_is_refused_with_its_line(
+    weighted, capsys
+):
+    weighted("{smooth: lots}")
+    assert lr_finder("check", "--config", "toy.yaml") == 2
+    said = capsys.readouterr().err
+    assert re.search(r"toy.yaml:17: loss.init_args.smooth: it must be float .*'lots'", said), said
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was_given(tmp_path):
+    result = range_test(lambda lr: lr, num_iter=30)
+    for path in (tmp_path / "none" / "x.json", tmp_path / "file" / "x.json"):
+        (tmp_path / "file").touch()
+        with pytest.raises(OSError, match=re.escape(repr(str(path)))) as raised:
+            result.save(path)
+        assert "tmp'" not in str(raised.value)
 
 
 def test_what_the_code_of_the_user_raises_over_a_value_is_raised(toy):
@@ -80,6 +149,24 @@ def test_a_starter_below_a_file_is_refused_with_the_path_and_the_reason(toy, cap
     assert usage("init", "toy.yaml/x") == 2
     assert re.search(r"cannot write to toy.yaml.x: \w+", capsys.readouterr().err)
     assert (toy / "toy.yaml").read_text() == CONFIG
+
+
+def test_a_starter_that_fails_half_way_takes_away_what_it_wrote(toy, monkeypatch, capsys):
+    before = {*toy.rglob("*")}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for folder in (".", "new/start"):
+        with monkeypatch.context() as broken:
+            broken.setattr("PIL.Image.Image.save", full)
+            assert lr_finder("init", folder) == 2
+        assert "No space left" in capsys.readouterr().err
+        with monkeypatch.context() as broken:
+            broken.setattr(init, "_quoted", full)
+            assert lr_finder("init", folder) == 2
+        assert {*toy.rglob("*")} == before
+    assert lr_finder("init") == 0
 
 
 def test_a_command_to_copy_is_quoted(toy, capsys):

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -113,6 +114,17 @@ def test_the_resolved_config_does_the_run_again(run, toy):
     assert LRFinderResult.load("again") == LRFinderResult.load(folder)
 
 
+def test_the_resolved_config_does_so_too_where_the_config_lay_elsewhere(toy, monkeypatch):
+    assert lr_finder(*RUN, "--output", "first") == 0
+    (toy / "elsewhere").mkdir()
+    monkeypatch.chdir(toy / "elsewhere")
+    for config, output in (("first", "second"), ("elsewhere/second", "third")):
+        sys.modules.pop("toy_training")
+        again = ("run", "--config", toy / config / "config.yaml", "--output", output)
+        assert lr_finder(*again) == 0
+        assert LRFinderResult.load(output) == LRFinderResult.load(toy / "first")
+
+
 def test_the_environment_and_the_seed_are_written(run):
     environment = json.loads((run[0] / "environment.json").read_text())
     assert environment["seed"] == 1
@@ -187,60 +199,6 @@ def test_validation_data_gives_validation_losses(toy):
     assert np.isfinite(LRFinderResult.load(only_run(toy)).val_losses).all()
 
 
-# Never overwritten.
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_is_there_is_never_overwritten(kind, toy, capsys):
-    if kind == "file":
-        (toy / "out").write_text("mine")
-    else:
-        (toy / "out").mkdir()
-        (toy / "out" / "mine").touch()
-    assert lr_finder(*RUN, "--output", "out") == 2
-    assert "not overwritten" in capsys.readouterr().err
-    assert [*(toy / "out").iterdir()] == [toy / "out" / "mine"] if kind == "folder" else True
-
-
-def test_two_runs_in_the_same_second_have_folders_of_their_own(toy, monkeypatch):
-    from datetime import datetime
-
-    from lrfinder_widget.command import run_folder
-
-    class Stopped(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return datetime(2026, 1, 2, 3, 4, 5, tzinfo=tz)
-
-    monkeypatch.setattr(run_folder, "datetime", Stopped)
-    assert lr_finder(*RUN) == 0
-    assert lr_finder(*RUN) == 0
-    names = sorted(path.name for path in (toy / "runs").iterdir())
-    assert names == ["lr_finder_2026-01-02_03-04-05", "lr_finder_2026-01-02_03-04-05-2"]
-
-
-def test_of_two_runs_started_at_once_the_second_leaves_the_first_as_it_is(toy, monkeypatch, capsys):
-    from lrfinder_widget.command import run as run_module
-
-    assert lr_finder(*RUN, "--output", "out") == 0
-    before = {path.name: path.read_bytes() for path in (toy / "out").iterdir()}
-    # The second looked before the first had made its folder.
-    monkeypatch.setattr(run_module, "new_folder", lambda output: toy / "out")
-    assert lr_finder(*RUN, "--seed", "2", "--output", "out") == 2
-    assert "is not overwritten; name another" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in (toy / "out").iterdir()} == before
-
-
-def test_a_journal_of_another_is_left_where_a_run_is_refused_for_it(toy, monkeypatch):
-    from lrfinder_widget.command import run as run_module
-
-    (toy / "out").mkdir()
-    (toy / "out" / "journal.jsonl").write_text("another's")
-    monkeypatch.setattr(run_module, "new_folder", lambda output: toy / "out")
-    assert lr_finder(*RUN) == 2
-    assert [path.name for path in (toy / "out").iterdir()] == ["journal.jsonl"]
-
-
 # How it ends.
 
 
@@ -250,11 +208,15 @@ def test_no_usable_suggestion_is_exit_code_3(toy, capsys):
     assert len(LRFinderResult.load(only_run(toy)).losses) == 3
 
 
-def test_a_finding_that_says_to_use_no_suggestion_is_exit_code_3(toy):
+def test_a_finding_that_says_to_use_no_suggestion_is_exit_code_3_and_all_advice(toy, capsys):
     with (toy / "toy_training.py").open("a") as file:
         file.write("\n\ndef hopeless(output, target):\n    return output.sum() * float('nan')\n")
     (toy / "toy.yaml").write_text(f"{CONFIG}loss: toy_training:hopeless\n")
     assert lr_finder(*RUN) == 3
+    said = capsys.readouterr().out
+    (finding,) = LRFinderResult.load(only_run(toy)).findings
+    assert finding.text in said
+    assert "raise --num_iter" not in said
 
 
 def test_what_the_training_raises_is_raised_and_the_points_before_are_kept(toy, capsys):
@@ -288,6 +250,16 @@ def test_check_builds_everything_trains_one_batch_and_writes_nothing(toy, capsys
     assert "Batch: 8 samples" in said
     assert "Loss: cross-entropy (inferred), 0." in said
     assert {path.name for path in toy.iterdir()} - before <= {"__pycache__"}
+
+
+def test_check_says_that_the_first_loss_is_not_finite(toy, capsys):
+    with (toy / "toy_training.py").open("a") as file:
+        file.write("\n\ndef hopeless(output, target):\n    return output.sum() * float('nan')\n")
+    (toy / "toy.yaml").write_text(f"{CONFIG}loss: toy_training:hopeless\n")
+    assert lr_finder("check", "--config", "toy.yaml") == 3
+    said = capsys.readouterr().out
+    assert "Warning: the loss of the first batch is not finite" in said
+    assert "All is well" not in said
 
 
 def test_check_finds_what_only_a_step_shows(toy):

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pexpect
 import pytest
@@ -75,3 +76,34 @@ def test_into_a_pipe_that_nobody_reads_the_sweep_goes_on_in_silence(toy):
     assert process.returncode == 0
     assert len(LRFinderResult.load(only_run(toy) / "result.json").losses) == 30
     assert (only_run(toy) / "lr_finder.html").exists()
+
+
+@pytest.mark.skipif("sys.platform != 'linux'", reason="there is no /dev/full")
+def test_onto_a_full_disk_the_sweep_goes_on_in_silence(toy):
+    with (
+        Path("/dev/full").open("w") as full,
+        started(
+            "run", "--config", "toy.yaml", cwd=toy, stdout=full, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
+    assert (only_run(toy) / "lr_finder.html").exists()
+
+
+def test_a_sign_that_the_output_does_not_know_is_replaced(toy):
+    flags = ("--repeats", "2", "--output", "größer")
+    with started(
+        "run",
+        "--config",
+        "toy.yaml",
+        *flags,
+        cwd=toy,
+        env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said, wrong = process.communicate()
+    assert (process.returncode, wrong) == (0, "")
+    assert "Written: gr??er" in said

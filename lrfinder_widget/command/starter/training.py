@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 CONFIG = Path(__file__).with_name("lr_finder.yaml")
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
-EPOCHS = 10
+EPOCHS = 20
 
 
 def classes_in(images: str) -> list[Path]:
