@@ -26,8 +26,19 @@ def before_blow_up(smoothed: Vector) -> int:
     level = float(np.median(smoothed[: max(1, len(smoothed) // 10)]))
     rounding = ROUNDING * float(np.abs(smoothed).min())
     ceiling = level + max(level - float(smoothed.min()), 0.0) + rounding
-    blown = np.flatnonzero(smoothed > ceiling)
-    return int(blown[0]) if blown.size and blown[0] > 0 else len(smoothed)
+    return first_above(smoothed, ceiling)
+
+
+def first_above(smoothed: Vector, ceiling: float) -> int:
+    """Return the index at which the loss first comes to lie above a ceiling, its length if never.
+
+    A descent that begins at the first points, or an outlier there, lies above it from the start:
+    that is no rise.
+    """
+    above = smoothed > ceiling
+    below = int(np.argmin(above)) if len(above) else 0
+    risen = np.flatnonzero(above[below:])
+    return below + int(risen[0]) if risen.size else len(smoothed)
 
 
 def is_flat(smoothed: Vector) -> bool:

@@ -166,6 +166,28 @@ def explodes_unscaled() -> Specimen:
     )  # fmt: skip
 
 
+def unscaled_wine(start_lr: float) -> Specimen:
+    values, labels = load_wine(return_X_y=True)
+    data = TensorDataset(
+        torch.tensor(values, dtype=torch.float32),
+        torch.tensor(labels, dtype=torch.float32)[:, None],
+    )
+    model = nn.Linear(13, 1)
+    return Specimen(
+        f"the class of wine from inputs up to 1680, linear, SGD from a rate of {start_lr:g}",
+        model, SGD(model.parameters(), lr=0.1), shuffled(data, 32), nn.MSELoss(), "perceptron",
+        {"start_lr": start_lr},
+    )  # fmt: skip
+
+
+def explodes_after_steep_fall() -> Specimen:
+    return unscaled_wine(1e-6)
+
+
+def steep_start() -> Specimen:
+    return unscaled_wine(1e-7)
+
+
 def never_rose_flat() -> Specimen:
     model = perceptron(64, 32, 10)
     return Specimen(
@@ -429,6 +451,8 @@ SPECIMENS: dict[str, Callable[[], Specimen]] = {
         flat_saturated,
         explodes_from_high_start,
         explodes_unscaled,
+        explodes_after_steep_fall,
+        steep_start,
         never_rose_flat,
         never_rose_falling,
         never_rose_adam,

@@ -28,6 +28,7 @@ EXPECTED = {
     "flat_saturated": ("flat_everywhere", "error", {}),
     "explodes_from_high_start": ("explodes_at_once", "error", {"start_lr": 1e-4}),
     "explodes_unscaled": ("explodes_at_once", "error", {"start_lr": 1e-11}),
+    "explodes_after_steep_fall": ("explodes_at_once", "error", {"start_lr": 1e-10}),
     "never_rose_flat": ("never_rose", "warning", {"end_lr": 10.0}),
     "never_rose_falling": ("never_rose", "warning", {"end_lr": 10.0}),
     "never_rose_adam": ("never_rose", "warning", {"end_lr": 1.0}),
@@ -56,6 +57,7 @@ EXPECTED = {
 SUGGESTED = {
     "edge_start": (0.011, "edge_of_range", "warning", {"start_lr": 1e-4}),
     "edge_start_momentum": (0.1, "edge_of_range", "warning", {"start_lr": 1e-3}),
+    "steep_start": (3.8e-7, "unusual_rate", "info", {}),
     "unusual_low": (4e-7, "unusual_rate", "info", {}),
     "unusual_scaled_loss": (45.0, "unusual_rate", "info", {}),
 }
@@ -161,8 +163,109 @@ def test_a_sweep_that_was_stopped_by_hand_raises_nothing(name):
 
 @pytest.mark.parametrize("points", range(20))
 def test_too_few_points_raise_nothing(points):
-    lrs, losses = np.geomspace(1e-7, 10, points), np.ones(points)
+    lrs, losses = np.geomspace(1e-7, 10, points), 1 + 0.1 * np.sin(np.arange(points))
     assert find_findings(reading_of(lrs, losses, SweepSettings(num_iter=max(points, 2)))) == ()
+
+
+@pytest.mark.parametrize("points", [5, 10, 19, 20, 100])
+@pytest.mark.parametrize("loss", [2.3, 0.0, -1e300])
+@pytest.mark.parametrize(
+    ("end_lr", "expected"),
+    [
+        (10.0, ("flat_everywhere", "error", {})),
+        (1e-4, ("never_rose", "warning", {"end_lr": 10.0})),
+    ],
+)
+def test_a_constant_loss_is_told_from_as_many_points_as_make_a_suggestion(
+    points, loss, end_lr, expected
+):
+    chosen = SweepSettings(num_iter=points, end_lr=end_lr)
+    reading = reading_of(learning_rates(chosen), np.full(points, loss), chosen)
+    assert summary(find_findings(reading)) == [expected]
+    assert summary(find_findings(reading._replace(losses=reading.losses[:4]))) == []
+
+
+@pytest.mark.parametrize("at", [0, 5, 50, 98, 99])
+@pytest.mark.parametrize("low", [2.0, -1e10])
+def test_a_single_low_point_is_no_descent(at, low):
+    losses = np.full(100, 2.3)
+    losses[at] = low
+    reading = reading_of(learning_rates(SweepSettings()), losses)
+    assert names(find_findings(reading)) == ["flat_everywhere"]
+
+
+def shape(lrs, noise=0.0, seed=0):
+    """Return losses that fall from 2.3 to 0.3 around a rate of 1e-3 and take off at 0.1."""
+    decades = np.log10(lrs)
+    falling = 2.3 - 2 / (1 + np.exp(-(decades + 3) / 0.3))
+    taking_off = 40 * np.maximum((decades + 1) / 1.5, 0) ** 2
+    return falling + taking_off + noise * np.random.default_rng(seed).standard_normal(len(lrs))
+
+
+def until_stopped(lrs, losses, chosen, **fields):
+    """Return the reading of losses up to the point where the threshold stops the sweep."""
+    divergence = Divergence(chosen.diverge_threshold)
+    stops = [divergence.update(loss) for loss in losses.tolist()]
+    points = stops.index(True) + 1 if any(stops) else len(stops)
+    reason = "diverged" if any(stops) else "completed"
+    return reading_of(lrs[:points], losses[:points], chosen, stop_reason=reason, **fields)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.1])
+@pytest.mark.parametrize("threshold", [None, 4.0])
+@pytest.mark.parametrize("points", [100, 200, 400])
+def test_a_linear_sweep_that_falls_in_its_first_points_raises_nothing(points, threshold, noise):
+    chosen = SweepSettings(
+        step_mode="linear", end_lr=1.0, num_iter=points, diverge_threshold=threshold
+    )
+    lrs = learning_rates(chosen)
+    reading = until_stopped(lrs, shape(lrs, noise), chosen, suggestion=None)
+    assert find_findings(reading) == ()
+
+
+def test_a_linear_sweep_that_falls_in_its_first_points_and_ends_too_early_is_told_so():
+    chosen = SweepSettings(step_mode="linear", end_lr=0.1)
+    reading = until_stopped(learning_rates(chosen), shape(learning_rates(chosen)), chosen)
+    (found,) = find_findings(reading)
+    assert (found.name, dict(found.changes)) == ("never_rose", {"end_lr": 1.0})
+    assert "falls" in found.text
+
+
+@pytest.mark.parametrize("spike", [5.0, 100.0, 1e10])
+@pytest.mark.parametrize("points", [1, 3])
+@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_first_points_that_are_high_hide_no_descent(spike, points, stopped, noise):
+    lrs = learning_rates(SweepSettings())
+    losses = shape(lrs, noise)
+    losses[:points] = spike
+    make = until_stopped if stopped else reading_of
+    assert find_findings(make(lrs, losses, SweepSettings(), suggestion=None)) == ()
+
+
+@pytest.mark.parametrize("start_lr", [1e-7, 1e-6, 1e-5])
+def test_a_loss_that_only_rises_explodes_at_once_and_is_no_noise(start_lr):
+    chosen = SweepSettings(start_lr=start_lr)
+    lrs = learning_rates(chosen)
+    reading = until_stopped(lrs, 2.3 * (1 + (lrs / start_lr) ** 2), chosen)
+    (found,) = find_findings(reading)
+    assert found.name == "explodes_at_once"
+    assert found.changes["start_lr"] == pytest.approx(start_lr / 1e4)
+
+
+def test_losses_that_scatter_by_factors_are_rarely_taken_for_a_blow_up():
+    def found(seed):
+        losses = np.exp(np.random.default_rng(seed).standard_normal(100))
+        lrs = learning_rates(SweepSettings())
+        return names(find_findings(until_stopped(lrs, losses, SweepSettings())))
+
+    few = [each for each in map(found, range(100)) if each]
+    assert few.count(["stopped_too_early"]) > 0.7 * len(few)
+
+
+def test_a_sweep_of_one_point_that_diverged_is_told_in_the_singular():
+    (found,) = find_findings(reading_of([1e-7], [2.3], stop_reason="diverged"))
+    assert "within 1 point," in found.text
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name.startswith("stopped")])

@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.analysis.findings.finding import finding, number, power_of_ten
-from lrfinder_widget.analysis.findings.traits import CERTAIN
+from lrfinder_widget.analysis.findings.traits import CERTAIN, level, usable
+from lrfinder_widget.analysis.shape import is_flat
+from lrfinder_widget.analysis.suggestion import MIN_POINTS
 from lrfinder_widget.stop_reasons import COMPLETED, DIVERGED
 
 if TYPE_CHECKING:
@@ -38,19 +40,20 @@ EDGE = 1.5
 
 def flat_everywhere(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find that no rate changes the loss."""
-    if traits is None or not _is_flat(reading, traits) or reading.settings.end_lr < HIGH_RATE:
+    if not _is_flat(reading, traits) or reading.settings.end_lr < HIGH_RATE:
         return None
+    last = reading.lrs[usable(reading)[-1]]
     return finding(
         reading,
         "flat_everywhere",
         "error",
-        f"The loss stays at {number(traits.level)} at all rates up to {number(traits.lrs[-1])}, so "
-        "the model does not learn: check that the optimizer holds the parameters that the loss "
-        "depends on, and that nothing detaches the loss or freezes them.",
+        f"The loss stays at {number(level(reading))} at all rates up to {number(last)}, so the "
+        "model does not learn: check that the optimizer holds the parameters that the loss depends "
+        "on, and that nothing detaches the loss or freezes them.",
     )
 
 
-def never_moved(reading: Reading, traits: Traits) -> bool:
+def never_moved(reading: Reading, traits: Traits | None) -> bool:
     """Whether the loss is flat over a range that ends before rates become high."""
     return _is_flat(reading, traits) and reading.settings.end_lr < HIGH_RATE
 
@@ -131,14 +134,21 @@ def at_start(reading: Reading, traits: Traits) -> bool:
     return reading.suggestion is not None and reading.suggestion <= EDGE * traits.lrs[0]
 
 
-def _is_flat(reading: Reading, traits: Traits) -> bool:
+def _is_flat(reading: Reading, traits: Traits | None) -> bool:
+    if reading.stop_reason != COMPLETED:
+        return False
+    if traits is None:  # few points tell only a loss that is constant from chance
+        losses = reading.losses[usable(reading)]
+        return len(losses) >= MIN_POINTS and is_flat(losses)
     return (
-        reading.stop_reason == COMPLETED
-        and max(traits.descent, traits.climb) < NEVER_BY_CHANCE
+        max(traits.descent, traits.climb) < NEVER_BY_CHANCE
         and traits.descent + traits.climb < NEVER_TOGETHER
         and traits.take_off == len(traits.line)
     )
 
 
 def _rises(reading: Reading, traits: Traits) -> bool:
+    """Whether the loss does nothing but rise, as far as can be seen."""
+    if traits.starts_high and not traits.learns:
+        return False
     return reading.stop_reason == DIVERGED or not _is_flat(reading, traits)

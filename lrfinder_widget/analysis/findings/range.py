@@ -8,7 +8,7 @@ import numpy as np
 
 from lrfinder_widget.analysis.findings.finding import finding, number, power_of_ten
 from lrfinder_widget.analysis.findings.learning import EDGE, HIGH_RATE, at_start, never_moved
-from lrfinder_widget.analysis.findings.traits import FEWEST, leaps
+from lrfinder_widget.analysis.findings.traits import FEWEST, leaps, level, scatter
 from lrfinder_widget.divergence import AVERAGED, Divergence
 from lrfinder_widget.stop_reasons import COMPLETED, DIVERGED, NON_FINITE
 
@@ -26,7 +26,8 @@ AT_ONCE = 0.25
 FAR_BELOW = 1e4
 # Thresholds to propose; None switches the test off.
 THRESHOLDS = (10.0, 30.0, 100.0, 300.0, 1000.0)
-# Standard errors by which the last points lie above all others when a noisy loss does rise.
+# Standard errors by which the last points lie above all others when a noisy loss does rise, and
+# deviations of single losses by which the last lies above the lowest.
 CLIMBED = 4.0
 # Where the loss has come back by this share of its fall, and not in the last two or three points
 # only, the valley has been seen.
@@ -46,23 +47,24 @@ def explodes_at_once(reading: Reading, traits: Traits | None) -> Finding | None:
         reading,
         "explodes_at_once",
         "error",
-        f"The loss explodes within {points} points, at a rate of {number(rate)}: start at a much "
-        "lower rate, and check that inputs and targets are scaled to about 1.",
+        f"The loss explodes within {points} point{'s' * (points > 1)}, at a rate of "
+        f"{number(rate)}: start at a much lower rate, and check that inputs and targets are scaled "
+        "to about 1.",
         start_lr=power_of_ten(min(settings.start_lr, rate) / FAR_BELOW),
     )
 
 
 def never_rose(reading: Reading, traits: Traits | None) -> Finding | None:
     """Find that the range ends before the loss turns."""
-    if traits is None or reading.stop_reason != COMPLETED:
+    if reading.stop_reason != COMPLETED:
         return None
     still = never_moved(reading, traits)
-    if not still and (not traits.learns or traits.turned):
+    if not still and (traits is None or not traits.learns or traits.turned):
         return None
     end_lr = float(reading.settings.end_lr)
     rates = f"up to the last rate of {number(end_lr)}"
     shape = (
-        f"The loss stays at {number(traits.level)} {rates}"
+        f"The loss stays at {number(level(reading))} {rates}"
         if still
         else f"The loss falls and does not rise again {rates}"
     )
@@ -83,7 +85,7 @@ def stopped_too_early(reading: Reading, traits: Traits | None) -> Finding | None
     losses = reading.losses[np.isfinite(reading.losses)]
     if len(losses) < 2 * AVERAGED or not _within_what_was_seen(losses):
         return None
-    if traits is not None and _really_rose(traits):
+    if _rises_to_the_end(losses) or (traits is not None and _really_rose(traits)):
         return None
     return finding(
         reading,
@@ -91,8 +93,8 @@ def stopped_too_early(reading: Reading, traits: Traits | None) -> Finding | None
         "warning",
         f"The sweep stopped at a rate of {number(reading.lrs[-1])} because the loss, at "
         f"{number(np.median(losses[-AVERAGED:]))}, exceeded "
-        f"{number(reading.settings.diverge_threshold)} times its best, but it had been as high "
-        "before: this was noise, no blow-up.",
+        f"{number(reading.settings.diverge_threshold)} times its best, but losses scattered as "
+        "widely before: this was noise, no blow-up.",
         diverge_threshold=_threshold_that_holds(losses, reading.settings.diverge_threshold),
     )
 
@@ -129,16 +131,38 @@ def _really_rose(traits: Traits) -> bool:
 def _exploded_after(reading: Reading, traits: Traits | None) -> int | None:
     """Return after how many points the loss exploded, if it did without having fallen."""
     if traits is not None:
-        if traits.learns or traits.take_off >= len(traits.line):
+        if traits.learns or traits.starts_high or traits.take_off >= len(traits.line):
             return None
         after = traits.line[traits.take_off :]
         # A loss that comes back was an outlier, or a hump that the model got over.
         blown = float(np.median(after)) >= float(traits.line[traits.take_off])
         return int(np.searchsorted(reading.lrs, traits.lrs[traits.take_off])) + 1 if blown else None
-    ended = reading.stop_reason == DIVERGED or (
+    ended = (reading.stop_reason == DIVERGED and _ends_highest(reading.losses)) or (
         reading.stop_reason == NON_FINITE and leaps(reading.losses)
     )
     return len(reading.losses) if ended else None
+
+
+def _ends_highest(losses: Vector) -> bool:
+    """Whether a loss among the last is the highest, as none is that has only come back."""
+    finite = losses[np.isfinite(losses)]
+    return bool(finite.size) and int(np.argmax(finite)) >= len(finite) - AVERAGED
+
+
+def _rises_to_the_end(losses: Vector) -> bool:
+    """Whether the loss rises at the end by more than its scatter from point to point.
+
+    Either each of the last lies above the one before, or the last above all since the lowest. As
+    few as are averaged when a sweep is stopped would not tell that from noise: it is one more.
+    """
+    since = losses[int(np.argmin(losses)) :]
+    steadily = bool((np.diff(losses[-AVERAGED - 1 :]) > 0).all())
+    highest = len(since) > AVERAGED and float(since[-1]) > float(since[:-1].max())
+    if not (steadily or highest):
+        return False
+    # Losses that scatter by factors do so evenly in their logarithm.
+    scales = [losses, np.log(losses)] if losses.min() > 0 else [losses]
+    return all(scale[-1] - scale.min() > CLIMBED * scatter(scale) for scale in scales)
 
 
 def _within_what_was_seen(losses: Vector) -> bool:

@@ -6,7 +6,9 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
+from lrfinder_widget.analysis.shape import first_above
 from lrfinder_widget.analysis.smoothing import smooth
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ ROUNDING = 1e-7
 LARGEST = 1e100  # sums of larger ones would overflow
 # How far above the start level, in noise, a line is no longer on it.
 _ABOVE = 4.0
+# How far off both neighbours, in noise, one loss is an outlier: normal noise hardly gets there.
+_OFF = 5.0
+# No fewer points than this make a descent.
+_FEWEST_IN_A_ROW = 3
 
 
 class Traits(NamedTuple):
@@ -48,13 +54,17 @@ class Traits(NamedTuple):
     fall, rise
         How far the line falls from the level to the bottom, and rises at most behind it.
     descent, climb
-        By how many standard errors some tenth of the points lies below, or above, all before it.
+        By how many standard errors some tenth of the points lies below, or above, all before it. A
+        single point far off makes no descent.
     descended
         The index at which that tenth begins for `descent`.
     descent_error
         The standard error of the difference there.
     take_off
         The index from which the line lies above all that was before, its length if it never does.
+        A line that comes down from above at the start has not taken off there.
+    starts_high
+        Whether it does: after an outlier, or a descent over before there are points to see it in.
     """
 
     lrs: Vector
@@ -70,6 +80,7 @@ class Traits(NamedTuple):
     descent_error: float
     climb: float
     take_off: int
+    starts_high: bool
 
     @property
     def learns(self) -> bool:
@@ -110,29 +121,49 @@ def traits_of(reading: Reading) -> Traits | None:
     if reading.settings.beta is not None:
         whole = smooth(reading.lrs, reading.losses)
     line = np.where(np.isfinite(whole[points]), whole[points], losses)
-    few = max(5, len(losses) // 10)
-    level = float(np.median(losses[:few]))
-    noise = _noise(losses)
-    ceiling = level + max(level - float(line.min()), _ABOVE * noise)
-    above = np.flatnonzero(line > ceiling)
-    take_off = int(above[0]) if above.size else len(line)
+    few = _few(losses)
+    start = level(reading)
+    noise = scatter(losses)
+    ceiling = start + max(start - float(line.min()), _ABOVE * noise)
+    take_off = first_above(line, ceiling)
     bottom = int(np.argmin(line[: max(take_off, 1)]))
-    descent, descended, descent_error = _drop(losses[: max(take_off, few)], few, noise)
+    calm = _without_outliers(losses, noise)
+    # A linear sweep may have learned, and blown up, before two tenths of its points are over.
+    fewer = min(few, max(take_off // 2, _FEWEST_IN_A_ROW))
+    descent, descended, descent_error = _drop(calm[:take_off], fewer, noise)
     return Traits(
         lrs=reading.lrs[points],
         losses=losses,
         line=line,
-        level=level,
+        level=start,
         noise=noise,
         bottom=bottom,
-        fall=max(level - float(line[bottom]), 0.0),
+        fall=max(start - float(line[bottom]), 0.0),
         rise=float(line[bottom:].max() - line[bottom]),
         descent=descent,
         descended=descended,
         descent_error=descent_error,
-        climb=_drop(-losses, few, noise)[0],
+        # What is back from a single low point has not climbed; high ones may be the blow-up.
+        climb=_drop(-np.maximum(losses, calm), few, noise)[0],
         take_off=take_off,
+        starts_high=bool(line[0] > ceiling),
     )
+
+
+def level(reading: Reading) -> float:
+    """Return the loss at the start."""
+    losses = np.clip(reading.losses[usable(reading)], -LARGEST, LARGEST)
+    return float(np.median(losses[: _few(losses)]))
+
+
+def scatter(losses: Vector) -> float:
+    """Return the scatter of single losses, whatever slope or blow-up they lie on.
+
+    Each is compared with the mean of its two neighbours, which has half of the variance of one.
+    """
+    bends = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
+    deviation = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(1.5)
+    return max(deviation, ROUNDING * float(np.median(np.abs(losses))))
 
 
 def leaps(losses: Vector) -> bool:
@@ -144,14 +175,20 @@ def leaps(losses: Vector) -> bool:
     return float(finite[-1]) > 2 * float(before.max()) - float(before.min())
 
 
-def _noise(losses: Vector) -> float:
-    """Return the scatter of single losses, whatever slope or blow-up they lie on.
+def _few(losses: Vector) -> int:
+    """Return how many points in a row are taken together."""
+    return max(5, len(losses) // 10)
 
-    Each is compared with the mean of its two neighbours, which has half of the variance of one.
+
+def _without_outliers(losses: Vector, noise: float) -> Vector:
+    """Return the losses with single outliers moved to the nearer of their two neighbours.
+
+    One point is no descent, however far off it lies. At an end it is compared with the two points
+    next to it.
     """
-    bends = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
-    scatter = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(1.5)
-    return max(scatter, ROUNDING * float(np.median(np.abs(losses))))
+    middle = np.median(sliding_window_view(np.pad(losses, 1), 3), axis=1)
+    middle[0], middle[-1] = np.median(losses[:3]), np.median(losses[-3:])
+    return np.where(np.abs(losses - middle) > _OFF * noise, middle, losses)
 
 
 def _drop(losses: Vector, few: int, noise: float) -> tuple[float, int, float]:
