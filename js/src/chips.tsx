@@ -4,8 +4,6 @@ import type { Suggestion } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
 const NOT_YET = "Suggestions appear when the curve has turned; drag the marker to choose now.";
-const NONE =
-  "No suggestions: the sweep ended before the curve had turned. Drag the marker to choose.";
 
 /** Chips nobody sees: they keep the room that the real ones will need at this width. */
 const ROOM = [
@@ -52,7 +50,9 @@ export function Chips({ session }: { session: Session }) {
         ))}
       </div>
       {suggestions.length === 0 ? (
-        <span class="lrf-soft lrf-empty">{session.ended ? NONE : NOT_YET}</span>
+        <span class="lrf-soft lrf-empty">
+          {session.ended ? session.get("status").unsuggested : NOT_YET}
+        </span>
       ) : (
         <div class="lrf-chips" role="radiogroup" aria-label="Rule">
           {suggestions.map((suggestion, at) => (

@@ -11,6 +11,8 @@ export interface Status {
   repeats: number;
   starts: number[];
   text: string;
+  /** Why a sweep that has ended suggests nothing. */
+  unsuggested?: string;
   notes: string[];
   slowed: boolean;
   controls: "live" | "queued";

@@ -57,7 +57,7 @@ class TrainStep:
         self._loss = BatchLoss(training, device)
         self._autocast = autocast_for(settings.amp, device)
         self._scaler = scaler_for(settings.amp, training.scaler, device)
-        self._gradients = Gradients(training.optimizer, settings)
+        self._gradients = Gradients(training.optimizer, settings, training.norm_cost)
         if training.train_step is not None:  # nothing comes between its gradients and its step
             self._gradients.give_up()
         self._own_step = training.train_step
@@ -145,7 +145,8 @@ class TrainStep:
         """Take a step that finds out whether gradient norms cost too much."""
         self._gradients.begin_trial()
         point = self._unvalidated()(self, batches, index, lr)
-        self._gradients.end_trial()
+        if not self._gradients.end_trial() and point is not None:
+            point = point._replace(grad_norm=math.nan)
         self.way = self._shortest_way()
         return self._with_validation(point)
 

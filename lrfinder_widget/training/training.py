@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from lrfinder_widget.training.gradients import NormCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping, Sequence
@@ -47,6 +49,8 @@ class Training:
         there too.
     notes
         What the user should know of how this was made, in plain sentences.
+    norm_cost
+        What its sweeps have found out about gradient norms.
     """
 
     model: nn.Module
@@ -62,3 +66,4 @@ class Training:
     also: tuple[Any, ...] = ()
     rate_places: tuple[tuple[MutableMapping[str, Any], str], ...] = ()
     notes: tuple[str, ...] = ()
+    norm_cost: NormCost = field(default_factory=NormCost, compare=False)

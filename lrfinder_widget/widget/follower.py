@@ -67,6 +67,11 @@ class Follower(Finder):
         """The journal that is followed."""
         return str(self._path)
 
+    @property
+    def settling(self) -> bool:
+        """False: the other process settles it."""
+        return False
+
     def optimizer_state(self) -> dict[str, Any]:
         """Return the optimizer's name; its groups are written where the sweep runs."""
         return {"name": self._followed.optimizer, "detail": "", "groups": []}

@@ -33,7 +33,7 @@ class Route:
 
     def learn(self) -> None:
         """Remember the calling context, if a page's message is being handled on a subshell."""
-        if _parent_header().get("subshell_id"):
+        if _parent("header").get("subshell_id"):
             self._context = contextvars.copy_context()
 
     @property
@@ -53,12 +53,18 @@ def _kernel() -> Any:
     return getattr(get_ipython(), "kernel", None)
 
 
-def _parent_header() -> dict[str, Any]:
+def _parent(part: str) -> dict[str, Any]:
+    """Return a part of the message that the kernel is answering."""
     kernel = _kernel()
     if kernel is None or not hasattr(kernel, "get_parent"):
         return {}
-    header: dict[str, Any] = (kernel.get_parent() or {}).get("header") or {}
-    return header
+    found: dict[str, Any] = (kernel.get_parent() or {}).get(part) or {}
+    return found
+
+
+def running_cell() -> str | None:
+    """Return the identity of the cell that is running, where the page gives it one."""
+    return _parent("metadata").get("cellId")
 
 
 def deliver_as_addressed(comm: Any) -> None:
@@ -108,7 +114,7 @@ class Displays:
         ``w.show()`` returns the widget, which as the cell's last expression comes here again: it
         is shown once.
         """
-        cell = _parent_header().get("msg_id")
+        cell = _parent("header").get("msg_id")
         again = self._shown_by is not None and self._shown_by == cell
         if again and not explicitly and _as_last_expression():
             return

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import threading
 import time
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any
 
-from lrfinder_widget.errors import LRFinderError
+from lrfinder_widget.errors import LRFinderError, SettingsError
 from lrfinder_widget.figure import png
+from lrfinder_widget.points import Points
 from lrfinder_widget.runner import CLOSED, DONE, FAILED, Runner
 from lrfinder_widget.widget import state
+from lrfinder_widget.widget.cells import Cells
+from lrfinder_widget.widget.form_words import in_form_words
 from lrfinder_widget.widget.host import (
     Displays,
     Route,
@@ -71,6 +76,7 @@ class Pages:
         self.lock = threading.RLock()
         self.route = Route()
         self.displays = Displays()
+        self.cells = Cells(out_of_sight=self._stop_unseen, ended=self.refresh_rates)
         self._queued_clicks = not has_subshells()
         self._picture_of = 0
         self._picture_error = ""
@@ -104,6 +110,24 @@ class Pages:
         """Send a custom message to every page."""
         if self._widget.comm is not None:
             self._widget.send(content, buffers)
+
+    def show(self, *, explicitly: bool) -> None:
+        """Display the widget in the running cell; see `Displays.show`."""
+        self.displays.show(self.bundle(), explicitly=explicitly)
+        self.cells.show()
+
+    def refresh_rates(self) -> None:
+        """Tell what has become of the optimizer's rates since; nothing if they are as they were."""
+        # An optimizer in the middle of a change is told of after the next cell.
+        with contextlib.suppress(Exception):
+            found = self._optimizer()
+            if found != self._widget.optimizer:
+                self.publish(optimizer=found)
+
+    def _stop_unseen(self) -> None:
+        if not self.runner.finished:
+            # The cell may train the same model next, so that it has to be restored by then.
+            wait([self.runner.stop("its cell was run again")])
 
     def started(self, runner: Runner) -> None:
         """Tell that a run begins."""
@@ -169,7 +193,7 @@ class Pages:
         binary = self._stream.binary
         return {
             "suggestions": state.suggestion_list(result),
-            "interval": [*result.interval] if result.interval and state.tells(result) else None,
+            "interval": state.good_rates(result),
             "band": exact_block(*self._band) if self._band and binary else b"",
         }
 
@@ -188,6 +212,12 @@ class Pages:
         return {**self._reading(result), **whole, "findings": findings}
 
     def _shown(self) -> Shown:
+        """Return what a page sees; nothing before it is known what the curve's columns are.
+
+        The chart of gradient norms would appear, and push down what lies below it, in mid-sweep.
+        """
+        if self.finder.settling:
+            return Shown(Points())
         return Shown(self.runner.points, self.runner.starts)
 
     def _optimizer(self) -> dict[str, Any]:
@@ -258,7 +288,10 @@ class Pages:
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Change the settings for the next run; the smoothing acts at once."""
-        smoothing_changed = self.finder.configure(changes)
+        try:
+            smoothing_changed = self.finder.configure(changes)
+        except SettingsError as problem:
+            raise SettingsError(in_form_words(str(problem))) from problem
         published: dict[str, Any] = {"settings": state.page_settings(self.finder.settings)}
         if smoothing_changed:
             runner, result = self.runner, self.finder.result

@@ -10,8 +10,10 @@ import numpy as np
 from lrfinder_widget.analysis.turning import has_fallen, has_turned
 from lrfinder_widget.parameter_groups import describe, group_factors, group_label
 from lrfinder_widget.runner import DONE, RUNNING, Runner
+from lrfinder_widget.runner import STOPPED as HALTED
 from lrfinder_widget.stop_reasons import DIVERGED, NON_FINITE, OUT_OF_MEMORY, STOPPED
 from lrfinder_widget.training.guard import rates_at_rest
+from lrfinder_widget.widget.form_words import in_form_words
 from lrfinder_widget.widget.messages import PAGE_SETTINGS, exact_block
 from lrfinder_widget.widget.stream import ALWAYS, OPTIONAL
 
@@ -105,6 +107,12 @@ def tells(result: LRFinderResult) -> bool:
     )
 
 
+def good_rates(result: LRFinderResult) -> list[float] | None:
+    """Return the interval of rates about as good as the suggested one, where there are any."""
+    nothing_good = any(finding.severity == "error" for finding in result.findings)
+    return [*result.interval] if result.interval and tells(result) and not nothing_good else None
+
+
 def _suggestion(suggestion: Any, rule: str, label: str) -> dict[str, Any]:
     return {
         "rule": rule,
@@ -132,7 +140,7 @@ def finding_list(
                 "severity": finding.severity,
                 "text": finding.text,
                 "changes": {name: plain(value) for name, value in changes.items()},
-                "action": finding.action if offered else "",
+                "action": in_form_words(finding.action) if offered else "",
             }
         )
     return listed
@@ -168,6 +176,7 @@ def status_state(
         "repeats": runner.sweep.settings.repeats if runner.sweep else 1,
         "starts": [*runner.starts],
         "text": _ending(runner, result),
+        "unsuggested": _unsuggested(runner, result),
         "notes": [*sweep_notes, *notes],
         "slowed": runner.state == RUNNING and runner.pace.slowed,
         "controls": "queued" if queued else "live",
@@ -193,3 +202,18 @@ def _ending(runner: Runner, result: LRFinderResult | None) -> str:
         OUT_OF_MEMORY: f"memory ran out at step {len(runner.points) + 1}",
     }
     return words.get(sweep.stop_reason, "")
+
+
+def _unsuggested(runner: Runner, result: LRFinderResult | None) -> str:
+    """Return why a sweep that has ended suggests nothing; empty if it does, or if it failed."""
+    if runner.state not in (DONE, HALTED):
+        return ""
+    if not runner.points:
+        why = "the sweep ended before its first point"
+    elif result is None or not result.suggestions:
+        why = "too few points"
+    elif not tells(result):
+        why = "the loss had not fallen yet"
+    else:
+        return ""
+    return f"No suggestions: {why}. Drag the marker to choose."

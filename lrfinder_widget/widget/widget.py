@@ -334,7 +334,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         fresh = self._runner.state == IDLE and self._runner.finished
         if fresh:
             self._finder.check_free()
-        self._pages.displays.show(self._pages.bundle(), explicitly=True)
+        self._pages.show(explicitly=True)
         if fresh:
             self.run()
         if wait:
@@ -350,6 +350,7 @@ class LRFinderWidget(anywidget.AnyWidget):
             If a sweep that is not this widget's trains the same parameters.
         """
         self._runner.inherit()
+        self._pages.cells.keep()
         self._finder.start()
 
     def pause(self) -> None:
@@ -407,6 +408,7 @@ class LRFinderWidget(anywidget.AnyWidget):
     @lr.setter
     def lr(self, value: float) -> None:
         self._pages.publish(selection=parse_selection({"lr": plain(value)}, ()))
+        self._pages.refresh_rates()
 
     @property
     def result(self) -> LRFinderResult | None:
@@ -454,6 +456,7 @@ class LRFinderWidget(anywidget.AnyWidget):
         if runner is not None and not sys.is_finalizing():
             if runner.state != CLOSED:
                 runner.answer_of(runner.close())
+            self._pages.cells.forget()
             super().close()
 
     def set_state(self, sync_data: Any) -> None:
@@ -462,10 +465,11 @@ class LRFinderWidget(anywidget.AnyWidget):
         if selection is not None:
             with self._pages.lock:
                 super().set_state({"selection": selection})
+            self._pages.refresh_rates()
 
     def _send(self, msg: Any, buffers: Any = None) -> None:
         self._pages.route.run(super()._send, msg, buffers)
 
     def _ipython_display_(self) -> None:
         self._finder.refuse_closed()
-        self._pages.displays.show(self._pages.bundle(), explicitly=False)
+        self._pages.show(explicitly=False)

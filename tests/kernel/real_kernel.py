@@ -33,8 +33,8 @@ class RealKernel:
 
     # Cells
 
-    def start(self, code: str, *, subshell: str | None = None) -> str:
-        """Send a cell and return at once with the id of the request."""
+    def start(self, code: str, *, subshell: str | None = None, cell: str | None = None) -> str:
+        """Send a cell, by its name if it has one, and return at once with the id of the request."""
         content = {
             "code": code,
             "silent": False,
@@ -43,7 +43,7 @@ class RealKernel:
             "allow_stdin": False,
             "stop_on_error": False,
         }
-        return self._request("shell", "execute_request", content, subshell=subshell)
+        return self._request("shell", "execute_request", content, subshell=subshell, cell=cell)
 
     def finish(self, request: str, seconds: float = 60) -> list[Message]:
         """Wait for the end of a cell and return its outputs; raise what it raised."""
@@ -56,9 +56,9 @@ class RealKernel:
             message for message in self.iopub if message["parent_header"].get("msg_id") == request
         ]
 
-    def run(self, code: str, seconds: float = 60) -> list[Message]:
+    def run(self, code: str, seconds: float = 60, *, cell: str | None = None) -> list[Message]:
         """Run a cell to its end and return its outputs; raise what it raised."""
-        return self.finish(self.start(code), seconds)
+        return self.finish(self.start(code, cell=cell), seconds)
 
     def is_finished(self, request: str) -> bool:
         self.pump()
@@ -191,9 +191,10 @@ class RealKernel:
         *,
         buffers: list | None = None,
         subshell: str | None = None,
+        cell: str | None = None,
     ) -> str:
         session = self._client.session
-        message = session.msg(kind, content)
+        message = session.msg(kind, content, metadata={"cellId": cell} if cell else None)
         if subshell:
             message["header"]["subshell_id"] = subshell
         socket = getattr(self._client, f"{channel}_channel").socket

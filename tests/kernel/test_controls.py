@@ -60,6 +60,17 @@ def test_every_control_of_a_page_is_answered(notebook, subshell):
     assert notebook.evaluate("w.status['picture']") == 2
 
 
+def test_a_refused_setting_is_named_as_in_the_form(notebook, subshell):
+    comm = show(notebook)
+    for ask in (
+        request("configure", settings={"start_lr": -1}),
+        request("run", run=1, settings={"start_lr": -1}),
+    ):
+        reply = notebook.ask(comm, ask, subshell=subshell)
+        assert reply["error"] == "From must be positive (got -1)"
+    assert notebook.evaluate(STATE) == "running"
+
+
 def test_apply_in_mid_sweep_stops_and_restores_first(notebook, subshell):
     comm = show(notebook)
     assert notebook.ask(comm, request("apply", lr=0.25), subshell=subshell)["ok"]

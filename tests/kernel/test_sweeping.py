@@ -2,6 +2,7 @@
 
 import base64
 
+import numpy as np
 import pytest
 
 from real_kernel import CellError
@@ -85,6 +86,32 @@ def test_gradient_norms_and_validation_losses_come_live_and_with_the_finished_cu
         f"[v for name in w.columns for v in {COLUMN}]"
     )
     assert notebook.evaluate("bool(np.isfinite(w.result.grad_norms).all())")
+
+
+@pytest.mark.parametrize("affordable", [True, False])
+def test_the_columns_of_a_run_are_settled_when_its_first_points_are_told(notebook, affordable):
+    comm = show(
+        notebook,
+        "from lrfinder_widget.training import gradients\n"
+        f"gradients.SHARE = float('{'inf' if affordable else 0}')\n"
+        # Slow enough for the first step to be told of by itself.
+        "fresh(0.03); w = widget(20, repeats=2, grad_norms=None)\n"
+        "w.show(wait=True); w.run(); w.wait(); gradients.SHARE = 0.01",
+    )
+    for run in (1, 2):
+        notebook.until(lambda run=run: len(curve(notebook, comm, run)) == 40, f"run {run}")
+        told = [columns for _, columns in blocks(notebook, comm, run)]
+        assert {"grad_norms" in columns for columns in told} == {affordable}
+    if affordable:  # what the first run found out
+        assert np.isfinite(told[0]["grad_norms"]).all()
+
+
+def test_a_sweep_that_is_paused_before_its_columns_are_settled_shows_what_there_is(notebook):
+    comm = show(notebook, "fresh(0.1); w = widget(grad_norms=None); w.show()")
+    notebook.until_true(f"{COUNT} == 1")
+    notebook.run("w.pause()")
+    count = notebook.evaluate(COUNT)
+    notebook.until(lambda: len(curve(notebook, comm)) == count, "the first points")
 
 
 def test_groups_that_are_not_swept_are_told_apart_and_left_alone_by_apply(notebook):
@@ -285,3 +312,36 @@ def test_a_sweep_trains_with_the_autocast_and_device_of_the_cell_that_started_it
         "    w = widget(5).show(wait=True)"
     )
     assert notebook.evaluate("set(seen) == {'meta'}")
+
+
+STOPPED_SOON = """
+fresh(); w = widget(start_lr=1e-9, end_lr=1e-8); w.show()
+while len(w._runner.points) < 40:
+    time.sleep(0.01)
+w.stop()
+"""
+UNSUGGESTED = {
+    "it failed": (FAILING + "fresh(0, Breaks())\nw = widget(); w.show()", ""),
+    "it has few points": (
+        "fresh(); w = widget(3); w.show()",
+        "No suggestions: too few points. Drag the marker to choose.",
+    ),
+    "it was stopped at once": (
+        "fresh(); w = widget(); w._runner.call(lambda: time.sleep(0.3)); w.show(); w.stop()",
+        "No suggestions: the sweep ended before its first point. Drag the marker to choose.",
+    ),
+    "it was stopped on the plateau": (
+        STOPPED_SOON,
+        "No suggestions: the loss had not fallen yet. Drag the marker to choose.",
+    ),
+    "it suggests something": ("fresh(); w = widget(100, end_lr=10); w.show()", ""),
+    "it goes on": ("fresh(); w = widget(); w.show()", None),
+}
+
+
+@pytest.mark.parametrize(("code", "why"), UNSUGGESTED.values(), ids=UNSUGGESTED)
+def test_a_page_is_told_why_an_ended_sweep_suggests_nothing(notebook, code, why):
+    notebook.run(code)
+    if why is not None:
+        notebook.until_true(f"{STATE} not in ('idle', 'running')")
+    assert notebook.evaluate("w.status['unsuggested']") == (why or "")
