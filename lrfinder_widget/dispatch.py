@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import uuid
 from concurrent.futures import wait
 from pathlib import Path
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 # Short enough for a click to be answered at once, long enough to cost nothing.
 _LOOK_SECONDS = 0.1
-# Two sweeps in threads of one process would draw from each other's random numbers.
-_one_at_a_time = threading.Lock()
 
 
 def series_of(
@@ -218,13 +215,12 @@ class Dispatched:
 def run_packed(packed: bytes, settings: SweepSettings, repeat: int, stop_sign: str) -> Run:
     """Sweep a training that was packed, until `stop_sign` is there; this runs on the executor."""
     sign = Path(stop_sign)
-    with _one_at_a_time:
-        points = Points()
-        if sign.exists():
-            return Run(points, STOPPED, [], "", 0)
-        with Sweep(unpack(packed), settings, repeat=repeat) as sweep:
-            for point in sweep:
-                points.append(point)
-                if sign.exists():
-                    break
-        return Run(points, sweep.stop_reason, sweep.notes, sweep.loss_name, sweep.batch_size)
+    points = Points()
+    if sign.exists():
+        return Run(points, STOPPED, [], "", 0)
+    with Sweep(unpack(packed), settings, repeat=repeat) as sweep:
+        for point in sweep:
+            points.append(point)
+            if sign.exists():
+                break
+    return Run(points, sweep.stop_reason, sweep.notes, sweep.loss_name, sweep.batch_size)

@@ -51,7 +51,7 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._before)
         # That other handler may yet put this one back: from here on it holds up nothing.
         self.open = self._ended = True
-        self._pass_on_waiting()
+        self.pass_on()
 
     def hold(self) -> None:
         """Hold back what comes from here on, unless the block has ended."""
@@ -62,8 +62,14 @@ class Interrupts:
         self.open = True
         if self.waiting is not None:
             self.open = False
-            self._pass_on_waiting()
+            self.pass_on()
             self.open = True
+
+    def pass_on(self) -> None:
+        """Let through what came meanwhile, and hold back again what comes from here on."""
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            self._before(*waiting)
 
     def _arrive(self, number: int, frame: Any) -> None:
         if not self.open:
@@ -72,11 +78,6 @@ class Interrupts:
         self.open = False
         self._before(number, frame)
         self.open = True  # a handler that raises nothing ends nothing
-
-    def _pass_on_waiting(self) -> None:
-        waiting, self.waiting = self.waiting, None
-        if waiting is not None:
-            self._before(*waiting)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from lrfinder_widget.pace import Pace
 from lrfinder_widget.points import Points
 from lrfinder_widget.switch_interval import quick_thread_switching
 from lrfinder_widget.thread_context import ThreadContext
+from lrfinder_widget.training.other_threads import waiting_for_sweeps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,10 +190,11 @@ class Runner:
         """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         try:
-            while not self._finished.wait(min(_POLL_SECONDS, max(0, deadline - time.monotonic()))):
-                if time.monotonic() >= deadline:
-                    message = f"the sweep is still {self.state} after {timeout:g} s; it goes on"
-                    raise TimeoutError(message)
+            with waiting_for_sweeps():
+                while not self._finished.wait(_until(deadline)):
+                    if time.monotonic() >= deadline:
+                        message = f"the sweep is still {self.state} after {timeout:g} s; it goes on"
+                        raise TimeoutError(message)
         except KeyboardInterrupt:
             self.stop("interrupted").result()
             raise
@@ -370,6 +372,11 @@ _CLOSED = "this widget is closed; make a new LRFinderWidget"
 # Waits wake this often, so that an interrupt is seen. On Linux a signal to the main thread wakes
 # them by itself, and each waking makes the sweep look what the main thread did.
 _POLL_SECONDS = 0.2 if sys.platform == "linux" else 0.05
+
+
+def _until(deadline: float) -> float:
+    """Return for how many seconds to wait at once."""
+    return min(_POLL_SECONDS, max(0, deadline - time.monotonic()))
 
 
 # A step that takes longer does not hold up the interpreter's exit.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import ExitStack
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from lrfinder_widget.divergence import Divergence
@@ -21,7 +21,7 @@ from lrfinder_widget.training.data_parallel import use_own_reducers
 from lrfinder_widget.training.guard import Claim
 from lrfinder_widget.training.keeping import check_place
 from lrfinder_widget.training.loader_facts import stated_batch_size
-from lrfinder_widget.training.other_threads import OtherThreads
+from lrfinder_widget.training.other_threads import OtherThreads, waiting_for_sweeps
 from lrfinder_widget.training.out_of_memory import is_out_of_memory
 from lrfinder_widget.training.placement import input_device
 from lrfinder_widget.training.random_streams import RandomStreams
@@ -156,8 +156,15 @@ class Sweep(Iteration):
         training, settings = self._training, self.settings
         snapshot = Snapshot(training, settings.snapshot)
         others = OtherThreads()
-        streams = RandomStreams(others, settings.seed, self._repeat)
-        self._leave_slice = partial(_leave_slice, snapshot, streams, others)
+        claim = self._claim
+        streams = RandomStreams(
+            others,
+            settings.seed,
+            self._repeat,
+            step=lambda: claim.step,
+            on_leave=lambda alone: snapshot.note_changes(by_sweep=alone),
+        )
+        self._leave_slice = streams.leave
         batches = BatchStream(
             training.loader, fixed=settings.fixed_batch, on_start=streams.expect_draws
         )
@@ -208,12 +215,16 @@ class Sweep(Iteration):
                 "The model was in eval mode: the sweep trains it in train mode and puts it back."
             )
         if self._training.val_loader is not None:
-            streams.enter()
-            streams.expect_draws()
-            self._interrupts.let_through()  # a loader of the user's may take its time
-            self._step.validate_on(
-                validation_batches(self._training.val_loader, self.settings.val_batches)
-            )
+            self._claim.step = 1  # it belongs to the first one
+            try:
+                streams.enter(self._interrupts.pass_on)
+                streams.expect_draws()
+                self._interrupts.let_through()  # a loader of the user's may take its time
+                self._step.validate_on(
+                    validation_batches(self._training.val_loader, self.settings.val_batches)
+                )
+            finally:
+                self._claim.step = 0
 
     def _steps(
         self,
@@ -234,21 +245,16 @@ class Sweep(Iteration):
         index = skipped = 0
         interrupts.let_through()
         while index < len(lrs):
-            # Beside a cell that runs, every step is a slice: what that does to a generator is seen.
-            if now() >= streams.ends or (beside and others.ran()):
-                interrupts.open = False
-                self._leave_slice()
-                # Threads that wait for the interpreter get their turn now, with their own stream.
-                time.sleep(0)
-                snapshot.note_changes(by_sweep=False)
-                streams.enter()
-                interrupts.let_through()
-            taken = [next(stream)] if alone else [next(stream) for _ in parts]
-            if index < WATCHED:
-                snapshot.note_changes(by_sweep=False)
-            used = writer.write(lrs[index])
-            claim.step = index + 1
+            claim.step = index + 1  # batches are part of it: a loader may ask the model in threads
             try:
+                # Beside a cell that runs, every step is a slice: what it does to a generator is
+                # seen.
+                if now() >= streams.ends or (beside and others.ran()):
+                    self._begin_slice(snapshot, streams)
+                taken = [next(stream)] if alone else [next(stream) for _ in parts]
+                if index < WATCHED:
+                    snapshot.note_changes(by_sweep=False)
+                used = writer.write(lrs[index])
                 point = step.way(step, taken, index, used)
             finally:
                 claim.step = 0
@@ -273,6 +279,18 @@ class Sweep(Iteration):
                 return index
         self.stop_reason = COMPLETED
         return index
+
+    def _begin_slice(self, snapshot: Snapshot, streams: RandomStreams) -> None:
+        """Let others have the generators, cells and sweeps, and take them again."""
+        interrupts = self._interrupts
+        interrupts.open = False
+        with waiting_for_sweeps():
+            streams.leave()
+            # Threads that wait for the interpreter get their turn now, with their own stream.
+            time.sleep(0)
+            streams.enter(interrupts.pass_on)
+        snapshot.note_changes(by_sweep=False)
+        interrupts.let_through()
 
     def _agreed(self, point: Point | None, index: int, lr: float, ranks: Ranks) -> Point | None:
         """Return the point of all ranks together; None if they end here."""
@@ -317,10 +335,3 @@ def take(claim: Claim, notes: list[str]) -> None:
         notes.append(
             "An earlier sweep of this model was stopped and restored; this one takes its place."
         )
-
-
-def _leave_slice(snapshot: Snapshot, streams: RandomStreams, others: OtherThreads) -> None:
-    """Let others have the generators; what changed in the slice is the sweep's if nobody ran."""
-    if streams.inside:
-        snapshot.note_changes(by_sweep=not others.ran())
-        streams.leave()

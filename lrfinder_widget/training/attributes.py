@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import mmap
 import types
 from typing import Any
 
 from lrfinder_widget.training.machinery import is_machinery
 
 _NOTHING = object()
+_FILES = (io.IOBase, mmap.mmap)
 
 
 class Attributes:
@@ -17,6 +20,9 @@ class Attributes:
         self._thing = thing
         self._named = dict(getattr(thing, "__dict__", {}))
         self._slots = [(slot, _in_slot(slot, thing)) for slot in _slots_of(type(thing))]
+        self._open_files = [
+            value for value in self.values() if isinstance(value, _FILES) and not value.closed
+        ]
 
     def values(self) -> list[Any]:
         """Return what is bound."""
@@ -28,8 +34,12 @@ class Attributes:
     def restore(self) -> None:
         """Bind what was bound, and unbind what was not.
 
-        Machinery stays: somebody may keep the widget of this very sweep here meanwhile.
+        Machinery stays: somebody may keep the widget of this very sweep here meanwhile. So does all
+        of an object whose file has been closed since: what it put off reading it holds now, and
+        could not read again.
         """
+        if any(file.closed for file in self._open_files):
+            return
         named = getattr(self._thing, "__dict__", {})
         for name, now in list(named.items()):
             before = self._named.get(name, _NOTHING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.no_loader import refuse_data
-from lrfinder_widget.training.own_loader import end_own_iterators, own_copy
+from lrfinder_widget.training.own_loader import end_own_iterators, kept_iterators, own_copy
 from lrfinder_widget.training.worker_interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 
 _END = object()
+
+
+def _references_of_one_variable() -> int:
+    generator = (each for each in "")
+    return sys.getrefcount(generator)
+
+
+_ALONE = _references_of_one_variable()
 
 
 class BatchStream:
@@ -53,6 +62,7 @@ class BatchStream:
         self._on_start = on_start
         self._source = own_copy(loader)
         self._iterator: Iterator[Any] = iter(())
+        self._is_kept = False
         self._iterator_with_workers: Any = None
         self._batches = 0
 
@@ -74,8 +84,10 @@ class BatchStream:
         self._on_start()
         self.close()
         self.end_workers()
+        kept = kept_iterators(self._source)
         with interrupts_held_back():
             self._iterator = iter(self._source)
+        self._is_kept = any(self._iterator is each for each in kept)
 
     def _dry(self) -> str:
         if self._batches == 0:
@@ -87,11 +99,17 @@ class BatchStream:
         )
 
     def close(self) -> None:
-        """Let go of the iterator; a generator of the user's runs its ``finally``."""
+        """Let go of the iterator; a generator of the user's runs its ``finally``.
+
+        One that was not made for the sweep is the user's, who reads on from it.
+        """
         iterator, self._iterator = self._iterator, iter(())
+        # A generator that somebody else holds on to, in a global or a dict, is theirs.
+        is_held = isinstance(iterator, GeneratorType) and sys.getrefcount(iterator) > _ALONE
+        theirs = self._is_kept or is_held
         if callable(getattr(iterator, "_shutdown_workers", None)):
             self._iterator_with_workers = iterator
-        elif callable(getattr(iterator, "close", None)) and iterator is not self._source:
+        elif callable(getattr(iterator, "close", None)) and not theirs:
             iterator.close()  # type: ignore[attr-defined]
 
     def end_workers(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import types
+from functools import lru_cache
 from typing import Any
 
 from lrfinder_widget.training.attributes import Attributes
@@ -49,6 +50,7 @@ def _assigned(function: types.FunctionType) -> list[types.CellType]:
     return [cell for name, cell in cells.items() if name in names and not _is_empty(cell)]
 
 
+@lru_cache(maxsize=1000)  # code does not change, and is slow to read
 def _names_assigned(code: types.CodeType) -> set[str]:
     """Return the variables of surrounding functions that code, or functions in it, assign."""
     names = {each.argval for each in dis.get_instructions(code) if each.opname in _ASSIGNS}

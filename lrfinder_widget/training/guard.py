@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from lrfinder_widget.errors import SweepInProgressError
 from lrfinder_widget.scheduler_rates import number
 from lrfinder_widget.training.sharding import is_sharded
+from lrfinder_widget.training.thread_waits import waits_for_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ class Claim:
         step = self.step
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while self.step == step and time.monotonic() < deadline:
-            if _waits_for_a_thread(thread):
+            if waits_for_a_thread(thread):
                 return True
             time.sleep(_LOOK_SECONDS)
         return False
@@ -322,12 +323,3 @@ def _python_thread(ident: int) -> threading.Thread | None:
     # enumerate() lists them without making a stand-in for an unknown one, as current_thread does.
     found = next((thread for thread in threading.enumerate() if thread.ident == ident), None)
     return None if type(found).__name__ == "_DummyThread" else found
-
-
-def _waits_for_a_thread(thread: int) -> bool:
-    """Return whether `thread` stands in ``Thread.join``, ``Future.result`` and the like.
-
-    A model whose forward pass hands its parts to threads of its own waits for them there.
-    """
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 - as above
-    return frame is not None and frame.f_code.co_filename == threading.__file__

@@ -1,4 +1,4 @@
-"""Iterators that a loader keeps and reads on from: the user's, and what a sweep reads instead."""
+"""Iterators that loaders and datasets keep: the user's, and what a sweep reads instead."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from torch.utils.data import Dataset, Sampler
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from lrfinder_widget.errors import SettingsError
@@ -42,11 +43,36 @@ def instead_of(iterator: Any, source: DataLoader[Any] | None, holder: object) ->
     source
         A loader of the sweep's own, if one is known that gives what `iterator` does.
     """
-    if isinstance(iterator, _COPIED):
-        return copy.copy(iterator)
+    own = _copy_of(iterator)
+    if own is not None:
+        return own
     if source is not None:
         return OwnIterator(source)
-    return NotToBeRead(type(holder).__name__, type(iterator).__name__)
+    return NotToBeRead(f"{_role(holder)} ({type(holder).__name__})", type(iterator).__name__)
+
+
+def _copy_of(iterator: Any) -> Any:
+    """Return an iterator that stands where this one does, or None if it cannot be copied."""
+    if isinstance(iterator, _COPIED):
+        return copy.copy(iterator)
+    if isinstance(iterator, itertools.cycle):
+        try:
+            parts: Any = iterator.__reduce__()
+        except (TypeError, DeprecationWarning):  # Python 3.14 copies none
+            return None
+        _, (inner,), (seen, past) = parts
+        inner = _copy_of(inner)  # a plain copy would share it, and the list
+        if inner is not None:
+            own: Any = itertools.cycle(inner)
+            own.__setstate__((list(seen), past))
+            return own
+    return None
+
+
+def _role(holder: object) -> str:
+    if isinstance(holder, Sampler):
+        return "the sampler"
+    return "the dataset" if isinstance(holder, Dataset) else "the loader"
 
 
 class OwnIterator:
@@ -78,15 +104,14 @@ class OwnIterator:
 class NotToBeRead:
     """Stands where a loader keeps an iterator of the user's, which a sweep must not advance.
 
-    Most loaders put a new one there when they are started, and never come across this.
+    Most put a new one there when they are started, and never come across this; so do datasets.
     """
 
     def __init__(self, holder: str, kind: str) -> None:
         self.message = (
-            f"the loader ({holder}) keeps a {kind} and reads on from it: the batches that the "
-            "sweep reads would be lost to your training; let its __iter__ start afresh, pass what "
-            "it reads from (a DataLoader, a list), or replay=True to have them back "
-            "(result.loader) (nothing was read)"
+            f"{holder} keeps a {kind} and reads on from it: what the sweep reads would be lost to "
+            "your training; let its __iter__ start afresh, pass what it reads from (a DataLoader, "
+            "a list), or replay=True to have the batches back (result.loader) (nothing was read)"
         )
 
     def __iter__(self) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from lrfinder_widget.training.attributes import Attributes
+from lrfinder_widget.training.buffer_snapshot import BUFFERS, BufferSnapshot
 from lrfinder_widget.training.function_snapshot import FunctionSnapshot, closed_over
 from lrfinder_widget.training.memory import items_of
 from lrfinder_widget.training.same_bits import parts_of_sparse
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 _LARGEST_BYTES = 8_000_000
 # In a container, where a list of batches may lie as well, only what is certainly no data.
 _LARGEST_BYTES_OF_ITEMS = 4_000
-# As many arrays are samples.
-_MOST_ARRAYS = 10_000
+# As many tensors or arrays are samples.
+_MOST_ITEMS = 5_000
 
 
 class ObjectSnapshot:
@@ -53,6 +54,7 @@ class ObjectSnapshot:
         self._bound = (
             FunctionSnapshot(thing) if isinstance(thing, types.FunctionType) else Attributes(thing)
         )
+        self._buffer = BufferSnapshot(thing, _LARGEST_BYTES) if isinstance(thing, BUFFERS) else None
         for value in _values_of(thing, self._bound):
             if isinstance(value, (Tensor, np.ndarray)) and (
                 _bytes(value) <= _LARGEST_BYTES or value.shape in shapes
@@ -62,6 +64,8 @@ class ObjectSnapshot:
     def restore(self) -> None:
         """Put the attributes back; the contents of tensors and containers are `Memory`'s."""
         self._bound.restore()
+        if self._buffer is not None:
+            self._buffer.restore()
 
 
 def _values_of(thing: Any, bound: FunctionSnapshot | Attributes) -> list[Any]:
@@ -73,12 +77,13 @@ def _values_of(thing: Any, bound: FunctionSnapshot | Attributes) -> list[Any]:
 
 
 def _items_of_container(thing: Any) -> list[Any]:
-    """Return the tensors in a container, and the arrays if they are not very many."""
+    """Return the tensors and arrays in a container that holds not very many things."""
     if not isinstance(thing, (dict, list, tuple, deque)):
         return []
     items = items_of(thing)
-    kinds = (Tensor, np.ndarray) if len(items) <= _MOST_ARRAYS else Tensor
-    return [item for item in items if isinstance(item, kinds)]
+    if len(items) > _MOST_ITEMS:
+        return []
+    return [item for item in items if isinstance(item, (Tensor, np.ndarray))]
 
 
 def _bytes(value: Tensor | NDArray[Any]) -> int:

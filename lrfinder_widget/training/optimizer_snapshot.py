@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from lrfinder_widget.training.hook_tables import hooks_in, tables_of_optimizer
+from lrfinder_widget.training.machinery import is_machinery
+from lrfinder_widget.training.memory import items_of
+
+if TYPE_CHECKING:
     from lrfinder_widget.training.memory import Memory
 
 # An optimizer that loads a state into itself, or starts over, binds these anew.
 _BOUND = ("state", "param_groups")
-_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+# By torch's own names: an attribute of the user's may be called n_hooks.
+_HOOKS = {
+    f"_optimizer_{what}_{when}_hooks"
+    for what in ("step", "state_dict", "load_state_dict")
+    for when in ("pre", "post")
+}
+_PLAIN = (Tensor, int, float, str, type(None))
+_NOT_ATTRIBUTES = {*_BOUND, *_HOOKS, "defaults", "step"}
 
 
 class OptimizerSnapshot:
@@ -26,6 +38,8 @@ class OptimizerSnapshot:
         self._optimizer = optimizer
         self._bound = {name: vars(optimizer)[name] for name in _BOUND if name in vars(optimizer)}
         memory.remember(optimizer.state)
+        # A projector or a preconditioner is state like a tensor, whatever size its own are.
+        memory.remember_all(vars(part) for part in _objects_in(optimizer) if _is_plain_object(part))
         self._list_of_groups = optimizer.param_groups
         self._groups_seen = list(self._list_of_groups)
         self._groups_changed = False
@@ -73,21 +87,37 @@ class OptimizerSnapshot:
 
 
 def parts_of_optimizer(optimizer: Optimizer) -> list[Any]:
-    """Return what an optimizer holds beside state and groups, and the hooks of its steps.
+    """Return the objects that an optimizer holds, and the hooks of its steps.
 
-    SAM, Lookahead and the like wrap another optimizer; a hook may average the weights.
+    SAM, Lookahead and the like wrap another optimizer; a hook may average the weights; a generator
+    may stand in a group, and an object that computes steps in the state of a parameter.
     """
-    hooks = [hook for name in _HOOKS for hook in list(vars(optimizer).get(name, {}).values())]
-    return [*_optimizer_attributes(optimizer).values(), *hooks]
+    hooks = hooks_in(tables_of_optimizer(optimizer))
+    return [*_optimizer_attributes(optimizer).values(), *_objects_in(optimizer), *hooks]
+
+
+def _objects_in(optimizer: Optimizer) -> list[Any]:
+    """Return what stands in state and groups beside tensors, numbers and names."""
+    # One by one: what is in a dict as long as that of all states is not looked at.
+    state: Any = optimizer.state
+    states = items_of(state) if isinstance(state, dict) else [state]
+    groups = [_without_params(group) for group in optimizer.param_groups]
+    values = [
+        value
+        for each in (*states, *groups)
+        for value in (items_of(each) if isinstance(each, dict) else [each])
+    ]
+    return [value for value in values if not isinstance(value, _PLAIN)]
+
+
+def _is_plain_object(value: Any) -> bool:
+    covered = isinstance(value, (nn.Module, Optimizer, type)) or is_machinery(value)
+    return hasattr(value, "__dict__") and not covered
 
 
 def _optimizer_attributes(optimizer: Optimizer) -> dict[str, Any]:
-    """Return what an optimizer keeps beside state and groups; hooks of others stay as they are."""
-    return {
-        name: value
-        for name, value in vars(optimizer).items()
-        if name not in {*_BOUND, "defaults", "step"} and "_hooks" not in name
-    }
+    """Return what an optimizer keeps beside state and groups; hooks are seen to elsewhere."""
+    return {name: value for name, value in vars(optimizer).items() if name not in _NOT_ATTRIBUTES}
 
 
 def _without_params(group: dict[str, Any]) -> dict[str, Any]:

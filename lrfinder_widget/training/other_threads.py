@@ -5,6 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The main thread's processor time when it began to wait for a sweep; None while it does not wait.
+_waits_since: int | None = None
 
 
 class OtherThreads:
@@ -29,7 +37,8 @@ class OtherThreads:
     def _now(self) -> int:
         if self._clock is None or sys.is_finalizing():
             return 0
-        return time.clock_gettime_ns(self._clock)
+        since = _waits_since  # one read: the main thread may end its wait just now
+        return time.clock_gettime_ns(self._clock) if since is None else since
 
     def mark(self) -> None:
         """Start to look from now on."""
@@ -43,4 +52,20 @@ class OtherThreads:
             clock is not None
             and not sys.is_finalizing()
             and time.clock_gettime_ns(clock) != self._spent
+            and self._now() != self._spent
         )
+
+
+@contextmanager
+def waiting_for_sweeps() -> Iterator[None]:
+    """Do not count what the main thread spends in the block: it wakes there, but runs no cell."""
+    global _waits_since  # noqa: PLW0603 - there is one main thread
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _waits_since = time.thread_time_ns()
+    try:
+        yield
+    finally:
+        # What it does from here on counts again, and so does what it spent in the block.
+        _waits_since = None

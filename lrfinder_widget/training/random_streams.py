@@ -4,18 +4,20 @@ A sweep draws (dropout, shuffling, augmentation) from the same generators as the
 While it trains, they carry a stream of the sweep's own; between two slices of it, a fifth of a
 second each or a step beside a cell that runs, they carry the notebook's again. So a sweep neither
 advances nor repeats what the notebook draws, and what another cell draws or seeds meanwhile is
-noticed and kept.
+noticed and kept. Sweeps that run at the same time take turns.
 """
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.training.derived_seed import derived_seed, shifted_seed
 from lrfinder_widget.training.shared_generators import SharedGenerator, shared_generators
+from lrfinder_widget.training.turns import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lrfinder_widget.training.other_threads import OtherThreads
 
 # Exchanging the states twice takes 0.4 ms (most of it NumPy's); once in 200 ms that is 0.2 % of
@@ -109,7 +111,7 @@ def notebook_seed() -> int:
     return derived_seed([each.fingerprint(each.get()) for each in shared_generators()], 0)
 
 
-class RandomStreams:
+class RandomStreams(Turn):
     """The process's generators, as the sweep borrows them slice by slice.
 
     Parameters
@@ -117,54 +119,57 @@ class RandomStreams:
     others
         Who else may draw.
     seed
-        Seeds the sweep's stream; by default it follows from the notebook's states, so that the
-        same notebook gives the same sweep.
+        Seeds the sweep's stream; by default it follows from the notebook's states at the first
+        slice, so that the same notebook gives the same sweep.
     repeat
         Which of several sweeps from the same state this is; each has a stream of its own.
-
-    Attributes
-    ----------
-    inside : bool
-        Whether the sweep's stream is in place.
-    ends : float
-        When the slice ends in which it is, by ``time.perf_counter()``; 0 while it is not in place.
+    step
+        See `Turn`.
+    on_leave
+        Called when a slice ends, with whether nobody else ran in it.
     """
 
-    def __init__(self, others: OtherThreads, seed: int | None = None, repeat: int = 0) -> None:
-        self._streams = [_Stream(generator, seed, repeat) for generator in shared_generators()]
-        self.inside = False
-        self.ends = 0.0
+    def __init__(
+        self,
+        others: OtherThreads,
+        seed: int | None = None,
+        repeat: int = 0,
+        *,
+        step: Callable[[], int] = lambda: 0,
+        on_leave: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        super().__init__(SLICE_SECONDS, step)
+        # Looked at when it is this sweep's turn: until then they may be another sweep's.
+        self._streams: list[_Stream] = []
+        self._seeds = seed, repeat
         self._expected = False
         self._others = others
-
-    def enter(self) -> None:
-        """Put the sweep's stream in place."""
-        # What another thread did to a generator between two steps is looked at now.
-        self.leave()
-        for stream in self._streams:
-            stream.enter()
-        self.inside = True
-        self._others.mark()
-        self.ends = time.perf_counter() + SLICE_SECONDS
+        self._on_leave = on_leave
 
     def expect_draws(self) -> None:
         """Tell that the sweep draws in this slice though it may not in others (a new epoch)."""
         self._expected = True
 
-    def leave(self) -> None:
-        """Put the notebook's stream in place, if it is not there."""
-        if not self.inside:
-            return
-        others_ran = self._others.ran()
-        for stream in self._streams:
-            stream.leave(expected=self._expected, others_ran=others_ran)
-        self.inside = False
-        self.ends = 0.0
-        self._expected = False
-
     def moved_by_others(self) -> list[str]:
         """Return the names of the generators that another thread drew from or seeded."""
-        if not self.inside:
-            for stream in self._streams:
-                stream.look()
+        for stream in self._streams:
+            self.aside(stream.look)
         return [stream.generator.name for stream in self._streams if stream.moved_by_others]
+
+    def _begin(self) -> None:
+        """Put the sweep's stream in place."""
+        if not self._streams:
+            self._streams = [_Stream(each, *self._seeds) for each in shared_generators()]
+        for stream in self._streams:
+            stream.enter()
+        self._others.mark()
+
+    def _finish(self) -> None:
+        """Put the notebook's stream in place."""
+        others_ran = self._others.ran()
+        try:
+            self._on_leave(not others_ran)
+        finally:
+            for stream in self._streams:
+                stream.leave(expected=self._expected, others_ran=others_ran)
+            self._expected = False

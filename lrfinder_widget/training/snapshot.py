@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Sampler
 
+from lrfinder_widget.training.hook_tables import HookTables
 from lrfinder_widget.training.loader_state import LoaderState
 from lrfinder_widget.training.memory import Memory
 from lrfinder_widget.training.module_snapshot import ModuleSnapshot
@@ -29,9 +30,9 @@ class Snapshot:
 
     Covers parameters and buffers (which object stands under which name, and its values), gradients
     (``None`` stays ``None``), the mode of each submodule, plain attributes that a forward pass
-    changes, optimizer state, the parameter-group keys that the optimizer changes, and what the
-    loader, its sampler, dataset and transforms hold: random generators, counters, orders; further
-    modules and optimizers that hooks and functions of the user's close over.
+    changes, optimizer state, the parameter-group keys and hooks that the sweep's steps change, and
+    what the loader, its sampler, dataset and transforms hold: random generators, counters, orders;
+    further modules and optimizers that hooks and functions of the user's close over.
 
     The generators of the whole process are not here: see
     `lrfinder_widget.training.random_streams`.
@@ -45,7 +46,7 @@ class Snapshot:
     """
 
     def __init__(self, training: Training, place: str | None = None) -> None:
-        modules, optimizers, things = surroundings(training)
+        modules, optimizers, things, leaves = surroundings(training)
         memory = self._memory = Memory(partial(name_of_tensor, training=training))
         self._sharding = ShardingSnapshot(modules, memory)
         self._modules = [ModuleSnapshot(module, memory) for module in modules]
@@ -53,6 +54,7 @@ class Snapshot:
             each for one in optimizers for group in one.param_groups for each in group["params"]
         ]
         memory.remember_all(stepped)
+        memory.remember_all(vars(tensor) for tensor in stepped)
         self._optimizers = [OptimizerSnapshot(each, memory) for each in optimizers]
         memory.remember_all(_whole(training))
         shapes = {parameter.shape for parameter in training.model.parameters()}
@@ -64,8 +66,9 @@ class Snapshot:
         ]
         self._gradients = [
             (tensor, tensor.grad, tensor.requires_grad)
-            for tensor in {id(each): each for each in [*stepped, *memory.leaves()]}.values()
+            for tensor in {id(x): x for x in [*stepped, *memory.leaves(), *leaves]}.values()
         ]
+        self._hooks = HookTables(modules, optimizers, [tensor for tensor, _, _ in self._gradients])
         if any(getattr(module, "gradient_as_bucket_view", False) for module in modules):
             # DDP writes the next gradients where these lie.
             memory.remember_all([gradient for _, gradient, _ in self._gradients])
@@ -90,7 +93,8 @@ class Snapshot:
                 set_epoch(epoch + repeat)
 
     def note_changes(self, *, by_sweep: bool) -> None:
-        """Look at the parameter groups; what changed since the last look is the sweep's or not."""
+        """Look at groups and hooks; what changed since the last look is the sweep's or not."""
+        self._hooks.note_changes(by_sweep=by_sweep)
         for optimizer in self._optimizers:
             optimizer.note_changes(by_sweep=by_sweep)
 
@@ -107,6 +111,7 @@ class Snapshot:
                 parts.callback(thing.restore)
             parts.callback(self._restore_gradients)
             parts.callback(self._memory.restore)
+            parts.callback(self._hooks.restore)
             for optimizer in self._optimizers:
                 parts.callback(optimizer.restore)
             for module in self._modules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrfinder_widget.training.module_snapshot import hooks_of_module, parts_of_module
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 class Surroundings(NamedTuple):
-    """What a training is made of, each object once."""
+    """What a training is made of, each object once; `leaves` are tensors that gather gradients."""
 
     modules: list[nn.Module]
     optimizers: list[Optimizer]
     things: list[Any]
+    leaves: list[Tensor]
 
 
 def surroundings(training: Training) -> Surroundings:
@@ -51,16 +52,19 @@ def surroundings(training: Training) -> Surroundings:
         things |= {id(each): each for each in reached}
         new_modules = _new(modules, _with_submodules(reached))
         new_optimizers = _new(optimizers, (x for x in reached if isinstance(x, Optimizer)))
-        waiting = [part for module in new_modules for part in parts_of_module(module)]
+        # Of submodules it is not known yet what the methods of their classes name.
+        waiting = [module for module in new_modules if id(module) not in things]
+        waiting += [part for module in new_modules for part in parts_of_module(module)]
         waiting += [hook for module in new_modules for hook in hooks_of_module(module)]
         waiting += [part for each in new_optimizers for part in parts_of_optimizer(each)]
     others = [thing for thing in things.values() if _keeps_state(thing)]
-    return Surroundings([*modules.values()], [*optimizers.values()], others)
+    leaves = [thing for thing in things.values() if isinstance(thing, Tensor)]
+    return Surroundings([*modules.values()], [*optimizers.values()], others, leaves)
 
 
 def _keeps_state(thing: Any) -> bool:
-    if isinstance(thing, (nn.Module, Optimizer)):
-        return False  # those have snapshots of their own
+    if isinstance(thing, (nn.Module, Optimizer, Tensor)):
+        return False  # those are remembered in ways of their own
     # Copies of the nodes are read, and threads may go on with the user's.
     return not type(thing).__module__.startswith("torchdata.nodes")
 

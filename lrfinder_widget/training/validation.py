@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrfinder_widget.errors import SettingsError
 from lrfinder_widget.training.batches import refuse_one_shot
-from lrfinder_widget.training.own_loader import end_own_iterators, own_copy
+from lrfinder_widget.training.own_loader import end_own_iterators, kept_iterators, own_copy
 from lrfinder_widget.training.worker_interrupts import interrupts_held_back
 
 if TYPE_CHECKING:
@@ -29,12 +29,14 @@ def validation_batches(val_loader: Iterable[Any], count: int) -> list[Any]:
         If it has none.
     """
     source = own_copy(val_loader)
+    kept = kept_iterators(source)
     with interrupts_held_back():
         iterator = iter(source)
     try:
         batches = list(itertools.islice(iterator, count))
     finally:
-        _end(iterator)
+        if not any(iterator is each for each in kept):  # else it is the user's
+            _end(iterator)
         end_own_iterators(source)
     if not batches:
         raise SettingsError("val_loader is empty: it yields no batch; give it at least one")

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from torch import nn
 
 from evidence import new_training, training_with
+from lrfinder_widget.runner import Runner
+from lrfinder_widget.series import Series
+from lrfinder_widget.settings import SweepSettings
 from lrfinder_widget.training import random_streams
 from specimens import batch_norm_and_dropout, mlp
 
@@ -233,3 +237,46 @@ def test_what_the_model_draws_late_is_not_taken_for_another_cells(monkeypatch):
         step.result()
         elsewhere.finish()
     assert np.random.rand() == expected
+
+
+class SeedsNowAndThen(nn.Module):
+    """Seeds all generators in every tenth forward pass, each of which takes its time."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp()
+        self.calls = 0
+
+    def forward(self, inputs):
+        self.calls += 1
+        time.sleep(0.03)
+        if self.calls % 10 == 0:
+            for seed in (torch.manual_seed, np.random.seed, random.seed):
+                seed(0)
+        return self.body(inputs)
+
+
+class Deaf:
+    """A listener that does nothing."""
+
+    def started(self, _):
+        pass
+
+    sweep_began = stepped = changed = started
+
+
+def test_what_a_model_seeds_is_not_taken_for_another_cells_while_a_cell_waits_for_the_sweep():
+    before = {name: draw() for name, draw in DRAWS.items()}
+    for seed in (torch.manual_seed, np.random.seed, random.seed):
+        seed(99)
+    expected = {name: draw() for name, draw in DRAWS.items()}
+    assert expected != before
+    training = training_with(model=SeedsNowAndThen()).for_sweep()
+    for seed in (torch.manual_seed, np.random.seed, random.seed):
+        seed(99)
+    sweep = Series(training, SweepSettings(num_iter=45, end_lr=0.01))
+    runner = Runner(Deaf())
+    runner.run(sweep)
+    runner.wait()
+    assert {name: draw() for name, draw in DRAWS.items()} == expected
+    assert sweep.notes == []

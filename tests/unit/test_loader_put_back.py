@@ -1,16 +1,21 @@
 """Promise 1 for a loader: generators of the dataset's own, positions, a bad end."""
 
+import io
 import random
+import zipfile
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
-from torch.utils.data import ConcatDataset, Subset
+from torch.optim import SGD
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from evidence import (
+    Training,
     assert_leaves_no_trace,
     differences,
     flat,
@@ -241,3 +246,68 @@ def test_a_loader_that_fails_while_it_is_closed_does_not_keep_the_model_from_bei
     with pytest.raises(OSError, match="the file was gone"):
         sweep.close()
     assert differences(before, training.trace()) == []
+
+
+class Pictures(Dataset):
+    """Opens its pictures first and reads them when they are asked for, as Pillow does."""
+
+    def __init__(self, folder, kind, opened):
+        self.pictures = []
+        for index in range(20):
+            path = folder / f"{index}.{kind}"
+            Image.new("L", (4, 2), index).save(path, lossless=True)
+            self.pictures.append(Image.open(opened(path)))
+
+    def __len__(self):
+        return len(self.pictures)
+
+    def __getitem__(self, index):
+        picture = np.asarray(self.pictures[index].convert("L"), dtype="float32")
+        return picture.flatten(), index % 3
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [lambda path: path, lambda path: io.BytesIO(path.read_bytes())],
+    ids=["by path", "from memory"],
+)
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_pictures_that_a_sweep_is_the_first_to_read_can_be_read_after_it(tmp_path, kind, opened):
+    loader = DataLoader(Pictures(tmp_path, kind, opened), batch_size=5)
+    model = nn.Linear(8, 3)
+    training = Training(model, SGD(model.parameters(), lr=0.1), loader)
+    list(training.sweep())
+    assert torch.cat([inputs for inputs, _ in loader])[:, 0].tolist() == list(range(20))
+
+
+class ReadsOnce:
+    """Keeps a file until it has read it, and what it read from then on."""
+
+    def __init__(self, path):
+        self.file, self.text = path.open(), None
+
+    def read(self):
+        if self.text is None:
+            self.text = self.file.read()
+            self.file.close()
+        return self.text
+
+
+def test_an_object_whose_file_the_sweep_closed_is_left_with_what_it_read(tmp_path):
+    path = tmp_path / "offset"
+    path.write_text("0.5")
+    once = ReadsOnce(path)
+    data = Samples(transform=lambda row: row + float(once.read()))
+    list(training_with(data).sweep())
+    assert once.read() == "0.5"
+
+
+def test_what_a_file_has_unpacked_is_left_with_its_position(tmp_path):
+    numbers = np.random.default_rng(0).bytes(200_000)
+    with zipfile.ZipFile(tmp_path / "numbers.zip", "w") as packed:
+        packed.writestr("numbers", numbers)
+    with zipfile.ZipFile(tmp_path / "numbers.zip") as packed, packed.open("numbers") as file:
+        list(training_with(Samples(transform=lambda row: row + file.read(1000)[0])).sweep())
+        position = file.tell()
+        assert position > 0
+        assert file.read() == numbers[position:]

@@ -141,6 +141,37 @@ def test_an_array_and_an_object_that_the_forward_pass_changes_are_put_back():
     assert_leaves_no_trace(lambda: training_with(model=ArrayAttribute()))
 
 
+def test_attributes_that_hooks_keep_on_parameters_and_buffers_are_put_back():
+    class Kept:
+        count = 0
+
+    def build():
+        model = batch_norm_and_dropout()
+
+        def gather(parameter):
+            parameter.seen += 1
+            parameter.main_grad.add_(parameter.grad)
+            parameter.kept.count += 1
+            parameter.last = parameter.grad.clone()
+            model[1].running_mean.seen = parameter.seen
+
+        for parameter in model.parameters():
+            parameter.main_grad, parameter.seen = torch.zeros_like(parameter), 0
+            parameter.kept = Kept()
+            parameter.register_post_accumulate_grad_hook(gather)
+        return training_with(model=model)
+
+    training = build()
+    tensors = [*training.model.parameters(), training.model[1].running_mean]
+    for trained in (0, 2):
+        training.train(trained)
+        before = [flat(vars(tensor)) for tensor in tensors]
+        list(training.sweep())
+        now = [flat(vars(tensor)) for tensor in tensors]
+        assert [differences(*pair) for pair in zip(before, now, strict=True)] == [[]] * len(tensors)
+    assert tensors[0].seen == tensors[0].kept.count == 2
+
+
 def test_modules_in_a_plain_list_are_put_back():
     class Listed(nn.Module):
         def __init__(self):

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from torch.optim import SGD, Adam
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim import lr_scheduler as sched
 
 from evidence import (
@@ -255,6 +255,71 @@ def test_state_and_groups_that_an_optimizer_binds_anew_are_the_former_ones_again
     assert_sweep_changes_nothing(training)
     assert optimizer.state is state
     assert optimizer.param_groups is groups
+
+
+class Projector:
+    """Keeps statistics of gradients, in a list."""
+
+    def __init__(self, like):
+        self.calls, self.statistics = 0, [torch.zeros_like(like)]
+
+    def __call__(self, gradient):
+        self.calls += 1
+        self.statistics[0].mul_(0.9).add_(gradient)
+        return self.statistics[0] / self.calls
+
+
+class Projecting(Optimizer):
+    """Keeps an object for each parameter, nested in its state, and a generator in a group."""
+
+    def __init__(self, params):
+        noise = torch.Generator().manual_seed(3)
+        super().__init__(params, {"lr": 0.05, "noise": {"drawn from": noise}})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                if not state:
+                    state["projectors"] = {"first": Projector(parameter)}
+                    state["second"] = Projector(parameter)
+                step = state["projectors"]["first"](parameter.grad)
+                step += state["second"](parameter.grad)
+                step += torch.randn(1, generator=group["noise"]["drawn from"])
+                parameter.sub_(step, alpha=float(group["lr"]))
+
+
+def test_objects_and_generators_in_state_and_groups_are_put_back():
+    def build():
+        model = mlp()
+        return training_with(model=model, optimizer=Projecting(model.parameters()))
+
+    assert_leaves_no_trace(build, before=0)
+    training = assert_leaves_no_trace(build)
+    drawn_from = training.optimizer.param_groups[0]["noise"]["drawn from"]
+    state = drawn_from.get_state()
+    list(training.sweep())
+    assert torch.equal(drawn_from.get_state(), state)
+
+
+def test_an_object_in_the_state_is_put_back_whatever_its_size():
+    model = mlp()
+    parameter = model[2].bias
+    optimizer = Projecting([parameter])
+    large = torch.zeros(2_100_000)
+
+    def count_up(*_):
+        optimizer.state[parameter]["second"].statistics[1].add_(1)
+
+    optimizer.state[parameter] = {
+        "projectors": {"first": Projector(parameter)},
+        "second": Projector(parameter),
+    }
+    optimizer.state[parameter]["second"].statistics.append(large)
+    optimizer.register_step_post_hook(count_up)
+    list(training_with(model=model, optimizer=optimizer).sweep(num_iter=2))
+    assert not large.any()
 
 
 def test_a_group_that_somebody_adds_meanwhile_stays():

@@ -3,6 +3,8 @@
 import copy
 import itertools
 import math
+import sys
+import time
 
 import pytest
 import torch
@@ -295,9 +297,42 @@ def test_the_norm_of_a_sparse_gradient_is_known():
 @pytest.mark.parametrize(("share", "recorded"), [(math.inf, True), (0.0, False)])
 def test_by_default_norms_are_recorded_where_they_cost_little(monkeypatch, share, recorded):
     monkeypatch.setattr(gradients, "SHARE", share)
-    norms = [point.grad_norm for point in sweep_of(swept())]
     tried = gradients.TRIALS
-    assert [math.isfinite(norm) for norm in norms] == [False] * tried + [recorded] * (6 - tried)
+    assert tells_norm(swept()) == [False] * (tried - 1) + [recorded] * (12 - tried + 1)
+
+
+def tells_norm(training, **settings):
+    """Whether each step of a sweep tells the gradients' norm."""
+    points = sweep_of(training, num_iter=12, **settings)
+    return [math.isfinite(point.grad_norm) for point in points]
+
+
+@pytest.mark.parametrize(("share", "recorded"), [(math.inf, True), (0.0, False)])
+def test_what_norms_cost_is_found_out_once_for_all_sweeps_of_a_training(
+    monkeypatch, share, recorded
+):
+    monkeypatch.setattr(gradients, "SHARE", share)
+    training = swept()
+    tells_norm(training)
+    monkeypatch.setattr(gradients, "SHARE", 0.0 if recorded else math.inf)
+    assert tells_norm(training) == [recorded] * 12
+    assert tells_norm(training, grad_norms=not recorded) == [not recorded] * 12
+
+
+def test_slow_steps_settle_it_sooner(monkeypatch):
+    monkeypatch.setattr(gradients, "SHARE", math.inf)
+    monkeypatch.setattr(gradients, "PATIENCE_SECONDS", 0.0)
+    assert tells_norm(swept())[:4] == [False, True, True, True]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a thread's time is counted too coarsely")
+def test_a_step_that_waits_does_not_make_norms_seem_cheap():
+    class Waits(nn.Module):
+        def forward(self, inputs):
+            time.sleep(0.02)  # as on a machine that is busy with something else
+            return inputs
+
+    assert not any(tells_norm(swept(nn.Sequential(Waits(), *mlp()))))
 
 
 def test_values_of_sparse_gradients_are_not_clipped_but_refused():
