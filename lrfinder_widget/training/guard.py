@@ -125,7 +125,12 @@ class Claim:
             keep(module.register_state_dict_pre_hook(refuse.state_dict))
             keep(module.register_load_state_dict_pre_hook(refuse.load_state_dict))
         optimizer = self.optimizer
-        keep(optimizer.register_step_pre_hook(refuse.step))
+        handle = optimizer.register_step_pre_hook(refuse.step)
+        keep(handle)
+        # Before the user's: after one that removes itself, torch cannot go on to another.
+        hooks = vars(optimizer).get("_optimizer_step_pre_hooks", {})
+        if handle.id in hooks:
+            hooks.move_to_end(handle.id, last=False)
         if hasattr(optimizer, "_optimizer_state_dict_pre_hooks"):  # wrappers may lack the rest
             keep(optimizer.register_state_dict_pre_hook(refuse.state_dict))
             keep(optimizer.register_load_state_dict_pre_hook(refuse.load_state_dict))

@@ -30,6 +30,7 @@ ONCE = {
         lambda hook: model[0].register_forward_hook(hook, always_call=True)
     ),
     "after a backward pass": lambda model, optimizer: model[2].register_full_backward_hook,
+    "before an optimizer step": lambda model, optimizer: optimizer.register_step_pre_hook,
     "after an optimizer step": lambda model, optimizer: optimizer.register_step_post_hook,
     "at a gradient": lambda model, optimizer: model[0].weight.register_hook,
     "after a gradient": lambda model, optimizer: model[0].weight.register_post_accumulate_grad_hook,
