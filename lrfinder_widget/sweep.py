@@ -171,6 +171,8 @@ class Sweep(Iteration):
         steps = self._steps(snapshot, streams, others, batches)
         count = 0
         try:
+            if self._ranks is not None:
+                self._ranks.keep(steps)
             try:
                 self._prepare(snapshot, streams)
                 for point in steps:
@@ -199,6 +201,8 @@ class Sweep(Iteration):
                 endings.callback(streams.leave)
                 endings.callback(lambda: snapshot.note_changes(by_sweep=not others.ran()))
                 endings.callback(batches.close)
+                if self._ranks is not None:
+                    endings.callback(self._ranks.let_go, steps)
                 self._leave_slice = lambda: None
         return count
 

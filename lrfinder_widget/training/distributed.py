@@ -78,6 +78,10 @@ def announced() -> Iterator[None]:
         raise
 
 
+# The steps of sweeps in progress.
+_kept: list[Iterator[Any]] = []
+
+
 class Ranks:
     """The ranks that make a sweep together, seen from one of them.
 
@@ -156,6 +160,18 @@ class Ranks:
         if not self.stopped and self._means.any(self._wants_to_stop):
             self._stop_for_all()
         return not self.stopped
+
+    def keep(self, steps: Iterator[Any]) -> None:
+        """Keep the steps of a sweep alive until `let_go`.
+
+        A sweep that is dropped in the middle is ended by the garbage collector, inside out as it
+        may be; and the way out has still to take part in a step.
+        """
+        _kept.append(steps)
+
+    def let_go(self, steps: Iterator[Any]) -> None:
+        """Keep the steps alive no longer."""
+        _kept.remove(steps)
 
     def leave(self, steps: Iterator[Any]) -> None:
         """End the sweep on all ranks; the others may have begun the next one of `steps`.
