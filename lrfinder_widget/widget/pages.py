@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import threading
 import time
 from concurrent.futures import wait
@@ -118,11 +117,12 @@ class Pages:
 
     def refresh_rates(self) -> None:
         """Tell what has become of the optimizer's rates since; nothing if they are as they were."""
-        # An optimizer in the middle of a change is told of after the next cell.
-        with contextlib.suppress(Exception):
+        try:
             found = self._optimizer()
-            if found != self._widget.optimizer:
-                self.publish(optimizer=found)
+        except (LRFinderError, LookupError, TypeError, ValueError):
+            return  # in the middle of a change: it is told of after the next cell
+        if found != self._widget.optimizer:
+            self.publish(optimizer=found)
 
     def _stop_unseen(self) -> None:
         if not self.runner.finished:
