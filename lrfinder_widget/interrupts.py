@@ -26,13 +26,22 @@ class Interrupts:
     ----------
     held
         Whether to hold anything back at all.
+
+    Attributes
+    ----------
+    open
+        Whether an interrupt is let through at the moment.
+    waiting
+        The signal's number and frame that came meanwhile, if one did.
+    ended
+        Whether the block has ended: from then on nothing waits.
     """
 
     def __init__(self, *, held: bool = True) -> None:
         self.open = False
         self.waiting: tuple[int, Any] | None = None
+        self.ended = False
         self._held = held
-        self._ended = False
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -48,14 +57,14 @@ class Interrupts:
         self.open = False
         # Whoever has put another handler in place meanwhile keeps it.
         if self._before is not None and signal.getsignal(signal.SIGINT) == self._arrive:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, self.handler_before())
         # That other handler may yet put this one back: from here on it holds up nothing.
-        self.open = self._ended = True
+        self.open = self.ended = True
         self.pass_on()
 
     def hold(self) -> None:
         """Hold back what comes from here on, unless the block has ended."""
-        self.open = self._ended
+        self.open = self.ended
 
     def let_through(self) -> None:
         """Open, and let through what came meanwhile."""
@@ -71,7 +80,17 @@ class Interrupts:
         if waiting is not None:
             self._before(*waiting)
 
+    def handler_before(self) -> Any:
+        """Return the handler that this one took the place of, past those whose block has ended."""
+        owner = getattr(self._before, "__self__", None)
+        if isinstance(owner, Interrupts) and owner.ended:
+            return owner.handler_before()
+        return self._before
+
     def _arrive(self, number: int, frame: Any) -> None:
+        if self.ended:
+            self._before(number, frame)
+            return
         if not self.open:
             self.waiting = number, frame
             return

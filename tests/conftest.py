@@ -1,4 +1,5 @@
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,10 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Read once, when keras is imported for the first time.
 os.environ["KERAS_BACKEND"] = "torch"
+
+# A shell starts what runs in the background with interrupts ignored, and Python leaves it at that.
+# The tests, and the processes that they start, hear them wherever they are run.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BROWSER = Path(__file__).parent / "browser"
 
@@ -57,3 +62,10 @@ def _one_torch_thread():
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_heard_as_before():
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    assert signal.getsignal(signal.SIGINT) is before, "a handler of this test was left in place"

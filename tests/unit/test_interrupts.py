@@ -113,7 +113,19 @@ def test_sweeps_that_do_not_end_in_order_hold_up_no_interrupt_later():
     first.hold()  # as closing a sweep that has ended does
     second.__exit__()
     try:
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is before
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_handler_that_is_put_back_after_its_sweep_lets_every_interrupt_through():
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts():
+        kept = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, kept)
+        for _ in range(3):
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
