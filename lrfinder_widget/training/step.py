@@ -13,6 +13,7 @@ from torch import Tensor
 from lrfinder_widget.errors import LossInferenceError, SettingsError
 from lrfinder_widget.points import NONE, Point
 from lrfinder_widget.training.batch_loss import BatchLoss, is_scalar
+from lrfinder_widget.training.clearing import clearing
 from lrfinder_widget.training.closures import asks_for_closure, needs_closure, takes_two_passes
 from lrfinder_widget.training.gradients import Gradients
 from lrfinder_widget.training.loss import name_of
@@ -54,6 +55,7 @@ class TrainStep:
         check_step(training, settings)
         self._model = training.model
         self._optimizer = training.optimizer
+        self._clear = clearing(training.optimizer)
         self._loss = BatchLoss(training, device)
         self._autocast = autocast_for(settings.amp, device)
         self._scaler = scaler_for(settings.amp, training.scaler, device)
@@ -165,22 +167,21 @@ class TrainStep:
         is_pair = type(inputs) is type(target) is Tensor and inputs.is_cpu and target.is_cpu
         if not is_pair:
             return self._plainly(batches, index, lr)
-        optimizer = self._optimizer
-        optimizer.zero_grad()
+        self._clear()
         loss = self._loss.function(self._model(inputs), target)  # type: ignore[misc]  # it is there
         loss.backward()
-        optimizer.step()
+        self._optimizer.step()
         return Point(index, lr, loss.item())
 
     def _plainly(self, batches: Sequence[Any], index: int, lr: float) -> Point:
-        self._optimizer.zero_grad()
+        self._clear()
         loss = self._loss(batches[0])
         loss.backward()
         self._optimizer.step()
         return Point(index, lr, loss.item())
 
     def _fully(self, batches: Sequence[Any], index: int, lr: float) -> Point | None:
-        self._optimizer.zero_grad()
+        self._clear()
         loss = self._backward(batches)
         scaler = self._scaler
         norm = None
@@ -202,7 +203,7 @@ class TrainStep:
         evaluated: list[tuple[Tensor, Tensor | None]] = []
 
         def closure() -> Tensor:
-            self._optimizer.zero_grad()
+            self._clear()
             loss = self._backward(batches)
             norm = self._gradients.norm_and_clip() if self._gradients.needed else None
             evaluated.append((loss, norm))

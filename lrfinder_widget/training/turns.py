@@ -39,20 +39,22 @@ class Turn:
     Parameters
     ----------
     seconds
-        How long a slice is.
+        How long the first slice is.
     step
         Tells which step the sweep is in the middle of, from 1 on; 0 between two. It has to be told
         before `ends` is looked at: from there on nobody ends the slice but the sweep itself.
 
     Attributes
     ----------
+    seconds : float
+        How long the next slice will be.
     ends : float
         When the slice is over, by ``time.perf_counter()``; 0 while it is not the sweep's turn.
     """
 
     def __init__(self, seconds: float, step: Callable[[], int]) -> None:
         self.ends = 0.0
-        self._seconds = seconds
+        self.seconds = seconds
         self._step = step
         self._thread = 0
         self._around: tuple[Turn, int] | None = None
@@ -110,7 +112,7 @@ class Turn:
             self._begin()
             _inside.append(self)
             self._thread = get_ident()
-            self.ends = time.perf_counter() + self._seconds
+            self.ends = time.perf_counter() + self.seconds
             return True
 
     def _comes_up(self) -> bool:

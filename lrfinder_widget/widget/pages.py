@@ -51,7 +51,7 @@ BLOCKS = ("curve", "band")
 _NO_CURVE: dict[str, Any] = {"curve": b"", "columns": []}
 _SUGGESTION_SECONDS = 0.5
 # Suggesting takes its time on a long curve: spend at most this share on it.
-_SUGGESTION_SHARE = 0.01
+_SUGGESTION_SHARE = 0.005
 
 
 class Pages:

@@ -29,7 +29,7 @@ Send = Callable[[dict[str, Any], list[bytes] | None], None]
 
 SMOOTHED_SECONDS = 1 / 5
 # Smoothing a long curve takes its time: spend at most this share on it.
-_SMOOTHING_SHARE = 0.01
+_SMOOTHING_SHARE = 0.005
 # Of what is sent of the smoothed line, so that no point is sent more than twice on average.
 _NEW_SHARE = 0.5
 # Of the range of the losses: a fifth of a pixel on a chart 200 pixels high.

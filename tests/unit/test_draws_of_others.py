@@ -191,7 +191,7 @@ def seeded_in_mid_step(seed, body):
     ids=["NumPy", "random", "torch"],
 )
 def test_a_seed_that_a_cell_sets_in_mid_step_stands_and_is_told(monkeypatch, seed, name):
-    monkeypatch.setattr(random_streams, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(random_streams, "SHORTEST_SECONDS", 0.0)
     seed(99)
     expected = DRAWS[name]()
     notes = seeded_in_mid_step(seed, mlp())
@@ -200,7 +200,7 @@ def test_a_seed_that_a_cell_sets_in_mid_step_stands_and_is_told(monkeypatch, see
 
 
 def test_a_seed_that_a_cell_sets_in_mid_step_is_told_where_the_model_draws_too(monkeypatch):
-    monkeypatch.setattr(random_streams, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(random_streams, "SHORTEST_SECONDS", 0.0)
     notes = seeded_in_mid_step(torch.manual_seed, batch_norm_and_dropout())
     assert any("torch" in note for note in notes)
 
@@ -219,7 +219,7 @@ class DrawsLate(Waits):
 
 
 def test_what_the_model_draws_late_is_not_taken_for_another_cells(monkeypatch):
-    monkeypatch.setattr(random_streams, "SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(random_streams, "SHORTEST_SECONDS", 0.0)
     np.random.seed(99)
     expected = np.random.rand()
     np.random.seed(99)
