@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 START, END = 1e-7, 1.0
 # Steps between two looks at the clock, of the sweep and of the bare loop.
 SWEPT, BARE = 40, 20
-# Bare steps that are not timed: caches have to fill again.
+# Steps of either that are not timed: caches have to fill again.
 REFILL = 5
 # Chunks at the beginning: workers start, kernels are chosen and the loss is looked at.
 WARM_UP = 4
@@ -57,14 +57,17 @@ class Alternation:
 
     def ask(self) -> None:
         """Take note of a step of the sweep."""
-        if self._asked % SWEPT == 0:
+        within = self._asked % (REFILL + SWEPT)
+        if within == 0:
             if self._asked:
                 self._swept.append(_since(self._began))
-            with clock.stopped():
-                self._take_bare(REFILL)
-                began = _clocks()
-                self._take_bare(BARE)
-                self._bare.append(_since(began))
+            clock.stop()
+            self._take_bare(REFILL)
+            began = _clocks()
+            self._take_bare(BARE)
+            self._bare.append(_since(began))
+        elif within == REFILL:
+            clock.go_on()
             self._began = _clocks()
         self._asked += 1
 
@@ -88,24 +91,29 @@ class Alternation:
 
 
 class Clock:
-    """The clock by which a live sweep tells pages of itself: it stands still in bare steps.
+    """The clock by which a live sweep tells pages of itself: it stands still in untimed steps.
 
-    Otherwise what it tells in the meantime would all weigh on its own steps.
+    Otherwise what it tells in the meantime would weigh on the timed ones, or on none.
     """
 
     def __init__(self) -> None:
         self._left_out = 0.0
+        self._stopped_at: float | None = None
 
     def monotonic(self) -> float:
         """Return seconds, as ``time.monotonic`` does."""
-        return time.monotonic() - self._left_out
+        now = time.monotonic() if self._stopped_at is None else self._stopped_at
+        return now - self._left_out
 
-    @contextlib.contextmanager
-    def stopped(self) -> Iterator[None]:
-        """Stand still in the block."""
-        began = time.monotonic()
-        yield
-        self._left_out += time.monotonic() - began
+    def stop(self) -> None:
+        """Stand still."""
+        self._stopped_at = time.monotonic()
+
+    def go_on(self) -> None:
+        """Go on from where it stopped."""
+        if self._stopped_at is not None:
+            self._left_out += time.monotonic() - self._stopped_at
+        self._stopped_at = None
 
 
 clock = Clock()
@@ -141,6 +149,7 @@ def fresh() -> tuple[nn.Module, torch.optim.Optimizer, DataLoader[Any]]:
 def begin() -> None:
     """Begin to time anew."""
     global alternation  # noqa: PLW0603 - what the loss closes over, a sweep would put back
+    clock.go_on()
     alternation = Alternation()
 
 

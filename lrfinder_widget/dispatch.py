@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import uuid
 from concurrent.futures import wait
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -20,6 +21,7 @@ from lrfinder_widget.training.random_streams import notebook_seed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Executor, Future
+    from contextlib import AbstractContextManager
 
     from lrfinder_widget.journal import Journal
     from lrfinder_widget.points import Point
@@ -133,6 +135,10 @@ class Dispatched:
             point = next(self._points, None)
         self._passed_on += 1
         return point
+
+    def in_one_go(self) -> AbstractContextManager[Iterator[Point | None]]:
+        """Return the points as an iterator, as `Series` does."""
+        return nullcontext(self)
 
     def __enter__(self) -> Self:
         return self

@@ -121,8 +121,8 @@ def lr_find(
         points = Points()
         written = Journal(journal) if journal is not None and leads() else None
         series = series_of(training, checked, executor=executor, journal=written)
-    with series, _bar(series.total, progress and leads()) as bar:
-        for point in series:
+    with series, _bar(series.total, progress and leads()) as bar, series.in_one_go() as found:
+        for point in found:
             if point is None:  # an executor is still at it
                 continue
             points.append(point)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from lrfinder_widget.stop_reasons import STOPPED, overall_reason
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from lrfinder_widget.points import Point
 
@@ -81,6 +84,10 @@ class Followed:
         point = reader.points[self._passed_on]._replace(index=self._passed_on - self._start())
         self._passed_on += 1
         return point
+
+    def in_one_go(self) -> AbstractContextManager[Iterator[Point | None]]:
+        """Return the points as an iterator, as `Series` does."""
+        return nullcontext(self)
 
     def _start(self) -> int:
         """Return where the sweep of the next point begins."""

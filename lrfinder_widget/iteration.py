@@ -48,6 +48,18 @@ class Iteration:
         with _gradients_on():
             return next(self._points)
 
+    @contextmanager
+    def in_one_go(self) -> Iterator[Iterator[Point]]:
+        """Return the points as an iterator for a block that does nothing else than take them.
+
+        There gradients are on throughout, while ``next`` has to see to it at each point.
+        """
+        if self._ranks is not None:
+            yield self
+            return
+        with _gradients_on():
+            yield self._points
+
     def __enter__(self) -> Self:
         return self
 

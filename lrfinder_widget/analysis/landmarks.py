@@ -124,6 +124,7 @@ def noise(losses: Vector) -> float:
     How far each point lies off the middle of its neighbours holds the noise one and a half times,
     and of the curve itself next to nothing.
     """
+    losses = np.clip(losses, -LARGEST, LARGEST)
     off = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
     return 1.4826 * float(np.median(np.abs(off))) / math.sqrt(1.5)
 

@@ -373,8 +373,7 @@ def test_of_a_widget_that_is_stopped_the_sweeps_that_ended_are_kept():
     finder = widget(training, OneThenNone())
     finder.run()
     # What one sweep says is told before the next has ended.
-    wait_until(lambda: len(finder.suggestions) > 0)
-    assert finder.status["points"] == SHORT["num_iter"]
+    wait_until(lambda: finder.suggestions and finder.status["points"] == SHORT["num_iter"])
     finder.stop()
     assert len(finder.result.runs) == 1
     assert finder.result.stop_reason == "completed"
