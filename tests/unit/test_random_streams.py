@@ -2,6 +2,8 @@
 
 import random
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -100,3 +102,30 @@ def test_a_draw_after_the_last_slice_is_noticed():
     streams.leave()
     torch.rand(1)
     assert streams.moved_by_others() == ["torch (cpu)"]
+
+
+def lengths_of_slices(streams):
+    found = []
+    for _ in range(7):
+        found.append(streams.seconds)
+        streams.enter()
+        streams.leave()
+    return found
+
+
+def test_each_slice_is_twice_as_long_as_the_one_before_up_to_a_second():
+    streams = RandomStreams(OtherThreads())
+    assert lengths_of_slices(streams) == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+
+
+def test_slices_stay_short_where_it_cannot_be_seen_that_a_cell_runs():
+    others = OtherThreads()
+    others.unseen = True
+    assert max(lengths_of_slices(RandomStreams(others))) == pytest.approx(0.2)
+
+
+def test_whether_a_cell_runs_is_unseen_beside_the_main_thread_alone_without_its_clock(monkeypatch):
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(OtherThreads).result().unseen
+    assert not OtherThreads().unseen
