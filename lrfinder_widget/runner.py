@@ -305,7 +305,7 @@ class Runner:
                         self._take(point, sweep)
                     # Looked at without the lock: a deque's truth is one read, and a command that
                     # comes just now is seen after the next step.
-                    if self._queue or self.state != RUNNING:
+                    if self._queue:
                         return
             except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
                 self._fail(error)

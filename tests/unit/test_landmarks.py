@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from lrfinder_widget import lr_find
 from lrfinder_widget.analysis.curve import Curve
-from lrfinder_widget.analysis.landmarks import Landmarks, landmarks
+from lrfinder_widget.analysis.landmarks import Landmarks, landmarks, noise
 from lrfinder_widget.analysis.rules import between
 from lrfinder_widget.analysis.suggestion import suggest
 from stored_curves import HEALTHY
@@ -39,6 +39,10 @@ def test_both_are_found_on_a_clear_curve(descent, gap):
     found = landmarks(*swept(descent, descent + gap))
     assert found.descent == pytest.approx(descent, abs=0.15)
     assert found.take_off == pytest.approx(descent + gap, abs=0.2)
+
+
+def test_the_noise_of_the_largest_losses_is_finite():
+    assert math.isfinite(noise(np.array([0.0, 1.7e308] * 4)))
 
 
 def test_noise_half_as_large_as_the_drop_moves_the_suggestion_by_less_than_a_factor_of_4():
