@@ -40,7 +40,9 @@ WATCHED_SECONDS = 4.0
 def main() -> None:
     """Measure everything and say so."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--rounds", type=int, default=10, help="sweeps of each way, two or more (10)")
+    arguments.add_argument(
+        "--rounds", type=int, default=10, help="sweeps of each way, two or more (10)"
+    )
     rounds = arguments.parse_args().rounds
     ground.one_torch_thread()
     peers = peer.install()
