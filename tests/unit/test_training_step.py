@@ -1,72 +1,26 @@
-"""The training steps people take: mixed precision, accumulation, closures, clipping, own losses."""
+"""The training steps people take: mixed precision, accumulation, own losses, validation."""
 
-import copy
 import itertools
 import math
-import sys
-import time
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
-from torch.optim import LBFGS, SGD, Adam, Optimizer
+from torch.optim import Adam
 
-from evidence import assert_leaves_no_trace, differences, seeded, training_with
+from evidence import assert_leaves_no_trace, training_with
 from lrfinder_widget import LossInferenceError, SettingsError, lr_find
 from lrfinder_widget.settings import SweepSettings, learning_rates
-from lrfinder_widget.sweep import MOST_SKIPPED, OVERFLOWS, Sweep
-from lrfinder_widget.training import gradients
-from lrfinder_widget.training.step import TrainStep
-from lrfinder_widget.training.training import Training as Swept
-from specimens import CLASSES, Samples, batch_norm_and_dropout, batches_of_4, mlp
+from lrfinder_widget.sweep import MOST_SKIPPED, OVERFLOWS
+from specimens import Samples, batch_norm_and_dropout, batches_of_4, mlp
+from steps import SEEN, SHORT, batches, counting, parts, point_of, step_of, sweep_of, swept, weights
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-SHORT = {"start_lr": 1e-3, "end_lr": 0.1, "num_iter": 6, "diverge_threshold": None}
-CPU = torch.device("cpu")
-# What a test watches: a list of its own would be put back with everything else.
-SEEN = []
 
 
 @pytest.fixture(autouse=True)
 def _nothing_seen():
     SEEN.clear()
-
-
-def swept(model=None, optimizer=None, **parts):
-    seeded()
-    model = mlp() if model is None else model
-    optimizer = optimizer or SGD(model.parameters(), lr=0.05, momentum=0.9)
-    given = {"loader": batches_of_4(Samples()), "loss_fn": functional.cross_entropy}
-    return Swept(model=model, optimizer=optimizer, **{**given, **parts})
-
-
-def sweep_of(training, **settings):
-    return Sweep(training, SweepSettings(**{**SHORT, **settings}))
-
-
-def step_of(training, **settings):
-    return TrainStep(training, SweepSettings(**settings), CPU)
-
-
-def point_of(step, batches):
-    return step.way(step, batches, 0, 0.1)
-
-
-def weights(training):
-    return [parameter.detach().clone() for parameter in training.model.parameters()]
-
-
-def batches(count=4):
-    return list(itertools.islice(batches_of_4(Samples()), count))
-
-
-def counting(model):
-    """Return an optimizer that lists the rate of each step that is really taken."""
-    optimizer = SGD(model.parameters(), lr=0.05, momentum=0.9)
-    optimizer.register_step_post_hook(lambda own, *_: SEEN.append(own.param_groups[0]["lr"]))
-    return optimizer
 
 
 # Mixed precision
@@ -211,149 +165,6 @@ def test_a_sweep_that_accumulates_leaves_no_trace(amp):
     assert_leaves_no_trace(build)
 
 
-# Closures
-
-
-def test_an_optimizer_that_needs_a_closure_gets_one_and_the_first_loss_is_recorded():
-    model = mlp()
-    training = swept(model, LBFGS(model.parameters(), lr=0.1, max_iter=4))
-    batch = batches(1)
-    with torch.no_grad():
-        before = functional.cross_entropy(model(batch[0][0]), batch[0][1]).item()
-    assert point_of(step_of(training), batch).loss == before
-    with torch.no_grad():
-        after = functional.cross_entropy(model(batch[0][0]), batch[0][1]).item()
-    assert after < before
-
-
-def test_a_sweep_with_a_closure_leaves_no_trace():
-    training = training_with()
-    training.optimizer = LBFGS(training.model.parameters(), lr=0.1, max_iter=3, history_size=3)
-    for _ in range(2):  # it has a state
-        x, y = next(iter(training.loader))
-
-        def closure(x=x, y=y):
-            training.optimizer.zero_grad()
-            loss = training.loss_fn(training.model(x), y)
-            loss.backward()
-            return loss
-
-        training.optimizer.step(closure)
-    told = training.trace()
-    assert len(list(training.sweep(accumulation_steps=2))) == 12
-    assert differences(told, training.trace()) == []
-
-
-def test_a_closure_and_a_gradient_scaler_do_not_go_together():
-    model = mlp()
-    training = swept(model, LBFGS(model.parameters()))
-    with pytest.raises(SettingsError, match=r"LBFGS evaluates .* use amp='bf16'"):
-        sweep_of(training, amp="fp16")
-
-
-# Clipping and norms
-
-
-def norm_of(training, batch):
-    twin = copy.deepcopy(training.model)
-    functional.cross_entropy(twin(batch[0]), batch[1]).backward()
-    return torch.cat([p.grad.flatten() for p in twin.parameters()]).norm().item()
-
-
-def test_gradient_norms_are_those_before_clipping():
-    training = swept()
-    (batch,) = batches(1)
-    expected = norm_of(training, batch)
-    clipped = point_of(step_of(training, clip_grad_norm=expected / 10), [batch])
-    assert clipped.grad_norm == pytest.approx(expected, rel=1e-5)
-    grads = torch.cat([p.grad.flatten() for p in training.model.parameters()])
-    assert grads.norm().item() == pytest.approx(expected / 10, rel=1e-4)
-
-
-def test_under_a_scaler_the_norm_is_that_of_the_unscaled_gradients():
-    training = swept(scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
-    (batch,) = batches(1)
-    expected = norm_of(training, batch)
-    point = point_of(step_of(training, grad_norms=True), [batch])
-    assert point.grad_norm == pytest.approx(expected, rel=1e-4)
-
-
-def test_gradients_are_clipped_by_value():
-    training = swept()
-    point_of(step_of(training, clip_grad_value=1e-3), batches(1))
-    largest = max(p.grad.abs().max().item() for p in training.model.parameters())
-    assert largest == pytest.approx(1e-3)
-
-
-def test_the_norm_of_a_sparse_gradient_is_known():
-    model = nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(8, CLASSES))
-    training = swept(model, SGD(model.parameters(), lr=0.1))
-    batch = (torch.tensor([[1, 1], [2, 3]]), torch.tensor([0, 1]))
-    point = point_of(step_of(training, grad_norms=True), [batch])
-    parts = [p.grad.to_dense().flatten() for p in model.parameters()]
-    assert point.grad_norm == pytest.approx(torch.cat(parts).norm().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize(("share", "recorded"), [(math.inf, True), (0.0, False)])
-def test_by_default_norms_are_recorded_where_they_cost_little(monkeypatch, share, recorded):
-    monkeypatch.setattr(gradients, "SHARE", share)
-    tried = gradients.TRIALS
-    assert tells_norm(swept()) == [False] * (tried - 1) + [recorded] * (12 - tried + 1)
-
-
-def tells_norm(training, **settings):
-    """Whether each step of a sweep tells the gradients' norm."""
-    points = sweep_of(training, num_iter=12, **settings)
-    return [math.isfinite(point.grad_norm) for point in points]
-
-
-@pytest.mark.parametrize(("share", "recorded"), [(math.inf, True), (0.0, False)])
-def test_what_norms_cost_is_found_out_once_for_all_sweeps_of_a_training(
-    monkeypatch, share, recorded
-):
-    monkeypatch.setattr(gradients, "SHARE", share)
-    training = swept()
-    tells_norm(training)
-    monkeypatch.setattr(gradients, "SHARE", 0.0 if recorded else math.inf)
-    assert tells_norm(training) == [recorded] * 12
-    assert tells_norm(training, grad_norms=not recorded) == [not recorded] * 12
-
-
-def test_slow_steps_settle_it_sooner(monkeypatch):
-    monkeypatch.setattr(gradients, "SHARE", math.inf)
-    monkeypatch.setattr(gradients, "PATIENCE_SECONDS", 0.0)
-    assert tells_norm(swept())[:4] == [False, True, True, True]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a thread's time is counted too coarsely")
-def test_a_step_that_waits_does_not_make_norms_seem_cheap():
-    class Waits(nn.Module):
-        def forward(self, inputs):
-            time.sleep(0.02)  # as on a machine that is busy with something else
-            return inputs
-
-    assert not any(tells_norm(swept(nn.Sequential(Waits(), *mlp()))))
-
-
-def test_values_of_sparse_gradients_are_not_clipped_but_refused():
-    model = nn.Sequential(nn.Embedding(9, 4, sparse=True), nn.Flatten(), nn.Linear(8, CLASSES))
-    batch = (torch.randint(9, (5, 2)), torch.randint(CLASSES, (5,)))
-    sparse = swept(model, SGD(model.parameters(), lr=0.1), loader=[batch])
-    with pytest.raises(SettingsError, match="use clip_grad_norm"):
-        list(sweep_of(sparse, clip_grad_value=1.0))
-
-
-def test_norms_can_be_asked_for_and_refused():
-    asked = lr_find(*parts(swept()), progress=False, grad_norms=True, **SHORT)
-    assert (asked.grad_norms > 0).all()
-    refused = lr_find(*parts(swept()), progress=False, grad_norms=False, clip_grad_norm=1, **SHORT)
-    assert all(map(math.isnan, refused.grad_norms))
-
-
-def parts(training):
-    return training.model, training.optimizer, training.loader, training.loss_fn
-
-
 # The user's own computation
 
 
@@ -431,154 +242,6 @@ def test_a_frameworks_own_step_is_taken_as_it_is():
     none = swept(training.model, optimizer, loss_fn=None, train_step=lambda batch: None)
     with pytest.raises(LossInferenceError, match="returned no loss"):
         list(sweep_of(none))
-
-
-# Optimizers of two passes
-
-
-class TwoPasses(Optimizer):
-    """SAM as it is usually written: it takes the closure as optional, and insists on it."""
-
-    def __init__(self, parameters, base=SGD, rho=0.05, **options):
-        super().__init__(parameters, {"rho": rho, **options})
-        self.base = base(self.param_groups, **options)
-        self.param_groups = self.base.param_groups
-
-    @torch.no_grad()
-    def first_step(self, *, zero_grad=False):
-        own = [each for group in self.param_groups for each in group["params"]]
-        norm = torch.norm(torch.stack([each.grad.norm() for each in own if each.grad is not None]))
-        for each in own:
-            self.state[each]["before"] = each.data.clone()
-            each.add_(each.grad * 0.05 / norm)
-        if zero_grad:
-            self.zero_grad()
-
-    @torch.no_grad()
-    def second_step(self, *, zero_grad=False):
-        for group in self.param_groups:
-            for each in group["params"]:
-                each.copy_(self.state[each]["before"])
-        self.base.step()
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is not None, "requires closure, but it was not provided"
-        self.first_step(zero_grad=True)
-        torch.enable_grad()(closure)()
-        self.second_step()
-
-
-class InsistsOnIt(TwoPasses):
-    def step(self, closure):
-        return super().step(closure)
-
-
-class NoClosureError(Exception):
-    pass
-
-
-class UnderAnotherName(Optimizer):
-    """Tells only by what it raises that it needs a closure."""
-
-    def __init__(self, parameters, **options):
-        super().__init__(parameters, options)
-        self.inner = TwoPasses(self.param_groups, **options)
-        self.param_groups = self.inner.param_groups
-
-    def step(self, closure=None):
-        if closure is None:
-            raise NoClosureError("UnderAnotherName requires it.")
-        return self.inner.step(closure)
-
-
-def trained_in_two_passes(kind, rates):
-    """Return the losses of a loop as users of SAM write it."""
-    seeded()
-    model = mlp()
-    optimizer = kind(model.parameters(), lr=0.05, momentum=0.9)
-    losses = []
-    for rate, (inputs, target) in zip(rates, itertools.cycle(batches(5)), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-
-        def closure(inputs=inputs, target=target):
-            optimizer.zero_grad()
-            loss = functional.cross_entropy(model(inputs), target)
-            loss.backward()
-            return loss
-
-        losses.append(closure().item())
-        optimizer.step(closure)
-    return losses
-
-
-TWO_PASSES = [TwoPasses, InsistsOnIt]
-
-
-@pytest.mark.parametrize("kind", TWO_PASSES)
-def test_an_optimizer_of_two_passes_is_stepped_as_its_users_do(kind):
-    rates = learning_rates(SweepSettings(**SHORT)).tolist()
-    expected = trained_in_two_passes(kind, rates)
-    seeded()
-    model = mlp()
-    optimizer = kind(model.parameters(), lr=0.05, momentum=0.9)
-    points = list(sweep_of(swept(model, optimizer, loader=batches(5))))
-    assert [point.loss for point in points] == expected
-    assert [point.lr for point in points] == rates
-
-
-@pytest.mark.parametrize("kind", [*TWO_PASSES, UnderAnotherName])
-@pytest.mark.parametrize("grad_norms", [None, False])
-def test_a_sweep_in_two_passes_leaves_no_trace(kind, grad_norms):
-    model = mlp()
-    optimizer = kind(model.parameters(), lr=0.05, momentum=0.9)
-    training = swept(model, optimizer)
-    before = weights(training)
-    assert len(list(sweep_of(training, grad_norms=grad_norms))) == 6
-    assert all(map(torch.equal, before, weights(training)))
-    assert not optimizer.state
-    assert [group["lr"] for group in optimizer.param_groups] == [0.05]
-
-
-def test_what_asks_for_a_closure_at_its_first_step_gets_one_with_gradients_there():
-    def losses(kind):
-        seeded()
-        model = mlp()
-        optimizer = kind(model.parameters(), lr=0.05, momentum=0.9)
-        return [point.loss for point in sweep_of(swept(model, optimizer))]
-
-    assert losses(UnderAnotherName) == losses(TwoPasses)
-
-
-@pytest.mark.parametrize("kind", [*TWO_PASSES, UnderAnotherName])
-def test_two_passes_and_a_gradient_scaler_do_not_go_together(kind):
-    model = mlp()
-    optimizer = kind(model.parameters(), lr=0.05)
-    with pytest.raises(SettingsError, match="which a gradient scaler cannot follow"):
-        list(sweep_of(swept(model, optimizer), amp="fp16"))
-
-
-def test_an_error_of_an_optimizer_that_is_about_something_else_stays_as_it_is():
-    class Broken(SGD):
-        def step(self, closure=None):
-            raise ValueError("out of order")
-
-    model = mlp()
-    with pytest.raises(ValueError, match=r"^out of order$"):
-        list(sweep_of(swept(model, Broken(model.parameters(), lr=0.1))))
-
-
-def test_an_optimizer_without_a_learning_rate_is_refused():
-    class NoRate(SGD):
-        def __init__(self, parameters):
-            super().__init__(parameters, lr=0.1)
-            for group in self.param_groups:
-                del group["lr"]
-
-    model = mlp()
-    with pytest.raises(SettingsError, match=r"NoRate has no learning rate .*no 'lr' \(it has mom"):
-        lr_find(model, NoRate(model.parameters()), batches(1), progress=False)
 
 
 # Validation
