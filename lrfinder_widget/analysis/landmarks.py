@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from lrfinder_widget.analysis.shape import ROUNDING, lowest
-from lrfinder_widget.analysis.smoothing import LARGEST, smooth
+from lrfinder_widget.analysis.smoothing import bounded, smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def noise(losses: Vector) -> float:
     How far each point lies off the middle of its neighbours holds the noise one and a half times,
     and of the curve itself next to nothing.
     """
-    losses = np.clip(losses, -LARGEST, LARGEST)
+    losses = bounded(losses)
     off = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
     return 1.4826 * float(np.median(np.abs(off))) / math.sqrt(1.5)
 
@@ -132,7 +132,7 @@ def noise(losses: Vector) -> float:
 def _standardized(lrs: Vector, losses: Vector) -> tuple[_Points, float]:
     """Return the points with the plateau at 0, the bottom at -1 and a ceiling, and their noise."""
     decades = np.log10(lrs)
-    losses = np.clip(losses, -LARGEST, LARGEST)
+    losses = bounded(losses)
     deviation = noise(losses)
     level = float(np.median(losses[: max(5, int(PLATEAU * len(losses)))]))
     smoothed = smooth(lrs, losses)

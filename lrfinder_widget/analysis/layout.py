@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 import numpy as np
 
 from lrfinder_widget.analysis.shape import before_blow_up
-from lrfinder_widget.analysis.smoothing import LARGEST
+from lrfinder_widget.analysis.smoothing import bounded
 from lrfinder_widget.analysis.suggestion import Suggestion
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _loss_range(losses: Vector, smoothed: Vector) -> tuple[float, float]:
     finite = np.isfinite(smoothed)
     if not finite.any():
         return 0.0, 1.0
-    line, points = smoothed[finite], np.clip(losses[finite], -LARGEST, LARGEST)
+    line, points = smoothed[finite], bounded(losses[finite])
     end = before_blow_up(line)
     low = float(min(line[:end].min(), np.quantile(points[:end], 0.01)))
     # Half of the points at least are shown, also where nearly all belong to the blow-up.

@@ -45,7 +45,7 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, beta: float | None = None) -> Vect
     """
     values = np.asarray(losses, dtype=np.float64)
     finite = np.isfinite(values)
-    values = np.clip(values, -LARGEST, LARGEST)
+    values = bounded(values)
     smoothed = np.full(values.shape, np.nan)
     if not finite.any():
         return smoothed
@@ -55,6 +55,11 @@ def smooth(lrs: ArrayLike, losses: ArrayLike, beta: float | None = None) -> Vect
     steps = np.flatnonzero(finite).astype(np.float64)
     smoothed[finite] = _lag_free(steps, values[finite], _width_in_points(lrs))
     return smoothed
+
+
+def bounded(losses: Vector) -> Vector:
+    """Return the losses, finite ones no larger than what sums and squares of many can hold."""
+    return np.where(np.isfinite(losses), np.clip(losses, -LARGEST, LARGEST), losses)
 
 
 def _moving_average(values: Vector, beta: float) -> list[float]:

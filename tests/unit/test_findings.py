@@ -458,6 +458,16 @@ def readings(draw):
     )
 
 
+def test_losses_as_large_and_as_small_as_can_be_are_judged():
+    for count in (5, 30):
+        losses = np.resize([0.0, 1.7e308, -1.7e308], count)
+        reading = reading_of(
+            np.geomspace(1e-7, 1, count), losses, stop_reason="completed", suggestion=None
+        )
+        named = [found.name for found in find_findings(reading)]
+        assert named == ([] if count < 20 else ["flat_everywhere"])  # no overflow is warned of
+
+
 @settings(max_examples=150, deadline=None)
 @given(readings())
 def test_any_curve_is_judged_and_every_change_makes_valid_settings(reading):

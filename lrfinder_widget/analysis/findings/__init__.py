@@ -19,6 +19,7 @@ from lrfinder_widget.analysis.findings.range import (
 )
 from lrfinder_widget.analysis.findings.resources import out_of_memory
 from lrfinder_widget.analysis.findings.traits import traits_of
+from lrfinder_widget.analysis.smoothing import bounded
 from lrfinder_widget.stop_reasons import STOPPED
 
 __all__ = ["Finding", "Reading", "find_findings"]
@@ -52,6 +53,10 @@ def find_findings(reading: Reading) -> tuple[Finding, ...]:
     # The end of a curve that was stopped by hand means nothing.
     if reading.stop_reason == STOPPED or not len(reading.losses):
         return ()
+    # Once, for all that looks at them.
+    reading = reading._replace(
+        losses=bounded(reading.losses), grad_norms=bounded(reading.grad_norms)
+    )
     traits = traits_of(reading)
     for check in _FAULTS:
         fault = check(reading, traits)

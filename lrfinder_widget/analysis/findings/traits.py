@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lrfinder_widget.analysis import landmarks
 from lrfinder_widget.analysis.shape import first_above
 from lrfinder_widget.analysis.smoothing import smooth
 
@@ -29,7 +29,6 @@ CERTAIN = 3.0
 SHARE = 0.1
 # Of the losses' size: single precision tells no smaller differences.
 ROUNDING = 1e-7
-LARGEST = 1e100  # sums of larger ones would overflow
 # How far above the start level, in noise, a line is no longer on it.
 _ABOVE = 4.0
 # How far off both neighbours, in noise, one loss is an outlier: normal noise hardly gets there.
@@ -115,7 +114,7 @@ def traits_of(reading: Reading) -> Traits | None:
     points = usable(reading)
     if len(points) < FEWEST:
         return None
-    losses = np.clip(reading.losses[points], -LARGEST, LARGEST)
+    losses = reading.losses[points]
     # A moving average lags behind, so that its bottom is not where the loss is lowest.
     whole = reading.smoothed
     if reading.settings.beta is not None:
@@ -152,18 +151,13 @@ def traits_of(reading: Reading) -> Traits | None:
 
 def level(reading: Reading) -> float:
     """Return the loss at the start."""
-    losses = np.clip(reading.losses[usable(reading)], -LARGEST, LARGEST)
+    losses = reading.losses[usable(reading)]
     return float(np.median(losses[: _few(losses)]))
 
 
 def scatter(losses: Vector) -> float:
-    """Return the scatter of single losses, whatever slope or blow-up they lie on.
-
-    Each is compared with the mean of its two neighbours, which has half of the variance of one.
-    """
-    bends = losses[1:-1] - (losses[:-2] + losses[2:]) / 2
-    deviation = 1.4826 * float(np.median(np.abs(bends))) / math.sqrt(1.5)
-    return max(deviation, ROUNDING * float(np.median(np.abs(losses))))
+    """Return the scatter of single losses, whatever slope or blow-up they lie on."""
+    return max(landmarks.noise(losses), ROUNDING * float(np.median(np.abs(losses))))
 
 
 def leaps(losses: Vector) -> bool:
@@ -171,7 +165,7 @@ def leaps(losses: Vector) -> bool:
     finite = losses[np.isfinite(losses)]
     if len(finite) <= 1:
         return False
-    before = np.clip(finite[:-1], -LARGEST, LARGEST)
+    before = finite[:-1]
     return float(finite[-1]) > 2 * float(before.max()) - float(before.min())
 
 
